@@ -1,0 +1,65 @@
+package flow
+
+import (
+	"fmt"
+
+	"github.com/shunt-offload/shunt/hwif"
+)
+
+// ID names a flow among those alive: its place in the table. Places are used
+// again; Gen tells the users apart.
+type ID uint32
+
+// Route is how one direction of a flow leaves. It is what the kernel would do
+// with the next packet: 32 bytes, comparable, no pointer.
+type Route struct {
+	In      hwif.Ifindex // port where the direction's packets enter (the bottom device)
+	Out     hwif.Ifindex // port where they leave (the bottom device)
+	InVLAN  hwif.VLAN    // tag on entry, 0 for none
+	OutVLAN hwif.VLAN    // tag on exit, 0 for none
+	InMAC   hwif.MAC     // the router's own MAC on the ingress L3 interface: what frames are sent to
+	SrcMAC  hwif.MAC     // the router's own MAC on the egress L3 interface
+	DstMAC  hwif.MAC     // the next hop's MAC
+	MTU     uint16       // largest L3 packet that the route takes, bytes
+	InMTU   uint16       // MTU of the ingress L3 interface, bytes
+}
+
+func (r Route) String() string {
+	s := fmt.Sprintf("in %d", r.In)
+	if r.InVLAN != 0 {
+		s += fmt.Sprintf(" vlan %d", r.InVLAN)
+	}
+	s += fmt.Sprintf(" mac %s out %d", r.InMAC, r.Out)
+	if r.OutVLAN != 0 {
+		s += fmt.Sprintf(" vlan %d", r.OutVLAN)
+	}
+	return s + fmt.Sprintf(" src %s dst %s mtu %d", r.SrcMAC, r.DstMAC, r.MTU)
+}
+
+// Query asks for both directions of a flow's route, and for word of every
+// change to them until Forget.
+type Query struct {
+	ID          ID
+	Gen         uint64 // comes back in the Answer
+	Orig, Reply Tuple  // as conntrack has them; the resolver undoes the NAT
+	Mark        uint32 // conntrack mark, for policy routing by mark where that is declared
+}
+
+// Answer is what a resolver found for a Query. Reasons is empty when both
+// routes are good; otherwise Text says in one sentence what was met.
+type Answer struct {
+	ID      ID
+	Gen     uint64
+	Routes  [2]Route // by Dir
+	Nexthop [2]hwif.Addr
+	Reasons Reasons
+	Text    string
+}
+
+// Dirty says that the answers given for these flows no longer hold.
+type Dirty struct {
+	IDs   []ID
+	Cause Cause  // route_changed, neighbour_changed, link_down, mtu_changed …
+	Text  string // what was changed: "route 10.1.0.0/16 replaced"
+	At    Time   // when the notification arrived; 0 if unknown
+}
