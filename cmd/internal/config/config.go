@@ -1,0 +1,71 @@
+package config
+
+import (
+	"time"
+)
+
+// Config is everything that shuntd can be told. default.yaml says what each
+// member means, its unit and why its default is what it is.
+type Config struct {
+	NIC       NIC       `yaml:"nic"`
+	Policy    Policy    `yaml:"policy"`
+	Conntrack Conntrack `yaml:"conntrack"`
+	Route     Route     `yaml:"route"`
+	API       API       `yaml:"api"`
+	Metrics   Metrics   `yaml:"metrics"`
+	Log       Log       `yaml:"log"`
+	OnExit    string    `yaml:"on_exit"`
+}
+
+// NIC is the device and its ports.
+type NIC struct {
+	Driver   string            `yaml:"driver"`
+	Ports    []string          `yaml:"ports"`
+	Rules    int               `yaml:"rules"`
+	Count    time.Duration     `yaml:"count"`
+	Settings map[string]string `yaml:"settings"`
+}
+
+// Policy says which flows are worth a slot and for how long.
+type Policy struct {
+	Name       string        `yaml:"name"`
+	MinPackets uint64        `yaml:"min_packets"`
+	MinAge     time.Duration `yaml:"min_age"`
+	Ceiling    int           `yaml:"ceiling"`
+	Idle       time.Duration `yaml:"idle"`
+}
+
+// Conntrack is how the kernel's connections are followed.
+type Conntrack struct {
+	SetSysctls    bool          `yaml:"set_sysctls"`
+	ReceiveBuffer int           `yaml:"receive_buffer"`
+	Relist        time.Duration `yaml:"relist"`
+}
+
+// Route is how routes are kept true.
+type Route struct {
+	Recheck time.Duration `yaml:"recheck"`
+}
+
+// API is where clients are served.
+type API struct {
+	Socket string `yaml:"socket"`
+	TCP    string `yaml:"tcp"`
+}
+
+// Metrics is where Prometheus scrapes.
+type Metrics struct {
+	Listen string `yaml:"listen"`
+}
+
+// Log is what is written to standard error.
+type Log struct {
+	Level  string `yaml:"level"`
+	Format string `yaml:"format"`
+}
+
+// The words of on_exit.
+const (
+	Flush = "flush"
+	Keep  = "keep"
+)
