@@ -1,104 +1,257 @@
 package offload
 
 import (
-	"context"
-	"log/slog"
 	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/hwif/plan"
+	"github.com/shunt-offload/shunt/hwif/policy"
 )
 
-// Engine decides. (Being written: the signatures stand.)
-type Engine struct{}
+// Options of an Engine; zero values are defaults.
+type Options struct {
+	Policy policy.Policy // nil lets every established flow in
 
-// Ready is what the outside is to do next. Slices are valid until the next call.
+	// Idle is how long a flow may be silent in hardware before it is taken out;
+	// 30 s, as nf_flowtable_tcp_timeout. Pinned flows stay.
+	Idle time.Duration
+	// Round is how often counters are read; a time-out is refreshed while at
+	// least three rounds of it are left. 1 s.
+	Round time.Duration
+	// BackoffMin and BackoffMax bound the wait after a refusal, which doubles
+	// with each one in a row. 5 s and 5 min.
+	BackoffMin, BackoffMax time.Duration
+	// TCPTimeout and UDPTimeout are the kernel's full time-outs in seconds, for
+	// flows whose own was never announced. 432000 and 120, the kernel's defaults.
+	TCPTimeout, UDPTimeout uint32
+	// Grace is how long rules found at the start wait for their flow before they
+	// count as ghosts. 10 s after both sources have listed everything.
+	Grace time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&o.Idle, 30*time.Second)
+	def(&o.Round, time.Second)
+	def(&o.BackoffMin, 5*time.Second)
+	def(&o.BackoffMax, 5*time.Minute)
+	def(&o.Grace, 10*time.Second)
+	if o.TCPTimeout == 0 {
+		o.TCPTimeout = 432000
+	}
+	if o.UDPTimeout == 0 {
+		o.UDPTimeout = 120
+	}
+	if o.Policy == nil {
+		o.Policy = &policy.Threshold{}
+	}
+	return o
+}
+
+// Engine decides. The zero value is not ready; use New. It is owned by one
+// goroutine at a time.
+type Engine struct {
+	opts    Options
+	table   *flow.Table
+	stays   flow.Stays
+	byGen   map[uint64]flow.ID // generation of a cookie → flow, while any rule of it is not RuleNone
+	texts   map[flow.ID]string // the words behind a flow's reasons
+	intents map[flow.Tuple]Intent
+
+	devices  []device
+	ports    map[hwif.Ifindex]hwif.Port
+	portsSeq uint64                        // rises with each change of ports
+	found    map[hwif.Match]hwif.Installed // rules of ours found at the start, waiting for their flow
+	reapAt   flow.Time                     // when found rules become ghosts, 0 while a source is not synced
+
+	now     flow.Time
+	eventAt flow.Time // of the event being stepped; now outside of one
+	gen     uint64    // last generation given to cookies
+	ask     uint64    // last number given to a question
+	synced  [flow.NumSources]bool
+	paused  string // who and why; empty when not paused
+	closing bool
+
+	work     []flow.ID // flows to advance
+	starved  []flow.ID // flows waiting for room, oldest first
+	timers   timers
+	lastIdle flow.Time
+	ready    Ready
+	touches  []flow.Touch // for the next Ready
+	ghosts   []hwif.Rule  // to be removed: ours, without a flow
+	ghostOps int          // removals of ghosts on their way
+	dump     bool         // for the next Ready
+	pair     plan.Pair
+	log      changeLog
+	stats    Stats
+	resident int
+}
+
+// device is one device's state.
+type device struct {
+	caps      hwif.Caps
+	ports     []hwif.Port
+	listed    bool // its rules have been listed once
+	used      int  // rules sent, in hardware or leaving, and those found
+	strangers int
+	foundGen  uint64 // highest generation found at the start
+	failed    string
+}
+
+// New gives an engine without devices, flows or time.
+func New(opts Options) *Engine {
+	return &Engine{
+		opts:    opts.withDefaults(),
+		table:   flow.NewTable(),
+		byGen:   make(map[uint64]flow.ID),
+		texts:   make(map[flow.ID]string),
+		intents: make(map[flow.Tuple]Intent),
+		ports:   make(map[hwif.Ifindex]hwif.Port),
+		found:   make(map[hwif.Match]hwif.Installed),
+	}
+}
+
+// Ready is what the outside is to do next, in this order. Its slices are valid
+// until the engine's next call.
 type Ready struct {
-	Ops     []hwif.Op // removals first
-	Lookups []flow.Query
-	Forget  []flow.ID
-	Prepare []flow.Prepare
-	Touch   []flow.Touch
+	Ops     []hwif.Op      // removals first, then installs
+	Forget  []flow.ID      // routes that need no watching any more
+	Lookups []flow.Query   // routes to learn
+	Prepare []flow.Prepare // conntrack entries to make ready
+	Touch   []flow.Touch   // conntrack time-outs to write
+	Dump    bool           // list the devices' rules: something does not fit
 }
 
-// Pin, Deny: in.Kind is set by the method. Errors are *Refusal.
-func (e *Engine) Pin(in Intent) error                     { return nil }
-func (e *Engine) Unpin(t flow.Tuple, owner string) error  { return nil }
-func (e *Engine) Deny(in Intent) error                    { return nil }
-func (e *Engine) Undeny(t flow.Tuple, owner string) error { return nil }
-
-// Evict takes the flow out of hardware and keeps it out for hold.
-func (e *Engine) Evict(t flow.Tuple, owner, note string, hold time.Duration) error { return nil }
-func (e *Engine) Pause(owner, note string)                                         {}
-func (e *Engine) Resume(owner string)                                              {}
-
-func (e *Engine) Now() flow.Time { return 0 }
-
-// Get finds a flow by either direction's tuple.
-func (e *Engine) Get(t flow.Tuple) (View, bool) { return View{}, false }
-
-// List appends up to max views with a UID above after, in order of UID, that
-// keep says yes to (nil keeps all). It looks at no more than 8192 flows a call;
-// next is where to go on, and done says that the end was reached.
-func (e *Engine) List(after uint64, max int, keep func(*View) bool, out []View) (views []View, next uint64, done bool) {
-	return out, 0, true
+// Done is one operation with its answer.
+type Done struct {
+	Op     hwif.Op
+	Result hwif.Result
 }
 
-// Seq is the number of the latest change.
-func (e *Engine) Seq() uint64 { return 0 }
+// Now is the time of the last Tick.
+func (e *Engine) Now() flow.Time { return e.now }
 
-// Since appends up to max changes after seq. ok is false when the log no longer
-// reaches back to seq: list again.
-func (e *Engine) Since(seq uint64, max int, out []Delta) (deltas []Delta, next uint64, ok bool) {
-	return out, seq, true
+// SetOptions changes policy and times at run time. What is in hardware stays;
+// new decisions use the new numbers.
+func (e *Engine) SetOptions(opts Options) {
+	e.opts = opts.withDefaults()
+	e.queueAll()
 }
 
-func (e *Engine) Explain(t flow.Tuple) Explanation { return Explanation{} }
-func (e *Engine) Stats() Stats                     { return Stats{} }
-func (e *Engine) Devices() []DeviceView            { return nil }
-func (e *Engine) Intents() []Intent                { return nil }
-
-// Tracker is conntrack as the loop needs it.
-type Tracker interface {
-	Run(ctx context.Context, emit func(flow.Event)) error
-	Prepare([]flow.Prepare) // answered by emit(flow.Prepared); never blocks long
-	Touch([]flow.Touch)
-	Relist() // asks for a new listing, which ends with flow.Synced
+// AddDevice makes a device known; its number is its place in the order of calls.
+func (e *Engine) AddDevice(caps hwif.Caps) hwif.DeviceID {
+	e.devices = append(e.devices, device{caps: caps})
+	e.stats.RuleLimit += caps.MaxRules
+	return hwif.DeviceID(len(e.devices) - 1)
 }
 
-// Resolver is routing as the loop needs it.
-type Resolver interface {
-	Run(ctx context.Context, emit func(flow.Event)) error
-	Resolve([]flow.Query) // answered by emit(flow.Answer)
-	Forget([]flow.ID)
-	SetPorts([]hwif.Port)
+// Step takes in one event.
+func (e *Engine) Step(ev flow.Event) {
+	e.eventAt = e.now
+	switch ev := ev.(type) {
+	case flow.Conns:
+		for i := range ev {
+			e.conn(&ev[i])
+		}
+	case flow.Answer:
+		e.answer(&ev)
+	case flow.Dirty:
+		e.dirty(&ev)
+	case flow.Prepared:
+		e.prepared(&ev)
+	case flow.Loss:
+		e.stats.Losses[ev.Source]++
+		e.setSynced(ev.Source, false)
+	case flow.Synced:
+		e.onSynced(&ev)
+	}
+	e.eventAt = e.now
 }
 
-// LoopOptions: zero values are defaults.
-type LoopOptions struct {
-	NICs     []*hwif.NIC
-	Tracker  Tracker
-	Resolver Resolver
-	Clock    func() flow.Time
-	Count    time.Duration // between counter rounds, 1s
-	Relist   time.Duration // between conntrack listings, 5s
-	Keep     bool          // leave rules in a persistent device at the end
-	Log      *slog.Logger
+// Tick brings the time. It never goes back: an earlier time is ignored.
+func (e *Engine) Tick(now flow.Time) {
+	if now <= e.now {
+		return
+	}
+	e.now, e.eventAt = now, now
+	for {
+		id, uid, ok := e.timers.pop(now)
+		if !ok {
+			break
+		}
+		if e.table.At(id).UID == uid {
+			e.queue(id)
+		}
+	}
+	e.expireIntents()
+	if now-e.lastIdle >= flow.Time(e.opts.Round) {
+		e.lastIdle = now
+		e.checkIdle()
+	}
+	e.reap()
 }
 
-// Loop is the one goroutine that owns an Engine, and those that talk to devices.
-type Loop struct{}
+// Ready advances every queued flow and gives what is to be done. Removals come
+// first: a full table needs the room.
+func (e *Engine) Ready() *Ready {
+	r := &e.ready
+	r.Forget, r.Lookups, r.Prepare = r.Forget[:0], r.Lookups[:0], r.Prepare[:0]
+	r.Touch = append(r.Touch[:0], e.touches...)
+	r.Dump = e.dump
+	e.touches, e.dump = e.touches[:0], false
+	r.Ops = e.takeGhosts(r.Ops[:0])
+	installs := len(r.Ops)
+	for i := 0; i < len(e.work); i++ {
+		before := len(r.Ops)
+		e.advance(e.work[i])
+		r.Ops = e.takeGhosts(r.Ops)
+		// Removals change places with the first installs.
+		for ; before < len(r.Ops); before++ {
+			if r.Ops[before].Kind == hwif.OpRemove {
+				r.Ops[before], r.Ops[installs] = r.Ops[installs], r.Ops[before]
+				installs++
+			}
+		}
+	}
+	e.work = e.work[:0]
+	return r
+}
 
-func NewLoop(e *Engine, opts LoopOptions) *Loop { return &Loop{} }
+// Stop takes everything out of hardware, with cause shutdown, and lets nothing in.
+func (e *Engine) Stop() {
+	e.closing = true
+	e.queueAll()
+	e.reapFound()
+}
 
-// Run ends when ctx does, after every flow was given back to the kernel (unless Keep).
-func (l *Loop) Run(ctx context.Context) error { return nil }
+// Stopped reports whether Stop has been carried out: no rule of a known flow is left.
+func (e *Engine) Stopped() bool {
+	return e.closing && e.resident == 0 && len(e.ghosts) == 0 && e.ghostOps == 0
+}
 
-// Do runs f on the loop's goroutine and waits. f must not keep e.
-func (l *Loop) Do(ctx context.Context, f func(e *Engine)) error { return nil }
+func (e *Engine) queue(id flow.ID) {
+	f := e.table.At(id)
+	if f.UID != 0 && !f.Has(flow.FlagQueued) {
+		f.Set(flow.FlagQueued)
+		e.work = append(e.work, id)
+	}
+}
 
-// Stats is the latest snapshot, at most a tick old. Never nil.
-func (l *Loop) Stats() *Stats { return &Stats{} }
+func (e *Engine) queueAll() {
+	for id := flow.ID(0); id < e.table.Bound(); id++ {
+		e.queue(id)
+	}
+}
 
-// Changed gives a channel that is closed at the next change of any flow.
-func (l *Loop) Changed() <-chan struct{} { return nil }
+// stay gives the flow's Stay, nil when it has none.
+func (e *Engine) stay(f *flow.Flow) *flow.Stay {
+	if f.Stay == 0 {
+		return nil
+	}
+	return e.stays.At(f.Stay)
+}

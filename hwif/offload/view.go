@@ -52,19 +52,16 @@ type Change struct {
 }
 
 // RuleState is where one direction's rule stands.
-type RuleState uint8
+type RuleState = flow.RuleState
 
+// The rule states, by their short names here.
 const (
-	RuleNone    RuleState = iota // not wanted, not there
-	RuleSent                     // install on its way
-	RuleInHW                     // the kernel said in_hw
-	RuleLeaving                  // removal on its way
-	RuleRefused                  // the device said no
+	RuleNone    = flow.RuleNone
+	RuleSent    = flow.RuleSent
+	RuleInHW    = flow.RuleInHW
+	RuleLeaving = flow.RuleLeaving
+	RuleRefused = flow.RuleRefused
 )
-
-func (s RuleState) String() string {
-	return [...]string{"none", "sent", "in_hw", "leaving", "refused"}[s]
-}
 
 // Delta is one change in the order of Seq. A flow that changed often since a
 // reader last asked comes once, as it is now.

@@ -1,0 +1,119 @@
+package offload
+
+import (
+	"fmt"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/hwif/policy"
+)
+
+// obstacle is why a flow is not wanted in hardware now, and the state that
+// follows from it. The zero value is no obstacle.
+type obstacle struct {
+	reasons flow.Reasons
+	state   flow.State
+	cause   flow.Cause // of the removal, if it is in hardware and no event named one
+	text    string     // replaces the flow's text when not empty
+}
+
+// obstacles asks everyone but the resolver and the device.
+func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
+	switch {
+	case f.Has(flow.FlagEnded):
+		return obstacle{flow.Of(flow.Closing), flow.StateGone, flow.CauseConntrackDestroyed, ""}
+	case e.closing:
+		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseShutdown, "the daemon is stopping"}
+	case f.Has(flow.FlagDenied):
+		return obstacle{flow.Of(flow.DeniedByOperator), flow.StateDenied, flow.CauseOperator, ""}
+	case e.paused != "":
+		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseOperator, e.paused}
+	}
+	if rs := flow.Eligible(&f.Entry); rs != 0 {
+		return obstacle{rs, ineligible(rs), ineligibleCause(rs), ""}
+	}
+	if f.Until > e.now {
+		state, cause := flow.StateBackoff, flow.CausePolicyChanged
+		if f.Has(flow.FlagHeld) {
+			cause = flow.CauseOperator
+		}
+		return obstacle{f.Hold, state, cause, ""}
+	}
+	if s != nil && s.Refusal != 0 {
+		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, ""}
+	}
+	if s != nil && s.Stage != flow.StageIdle {
+		return obstacle{} // admitted already; the policy is not asked again
+	}
+	if !e.synced[flow.SourceConntrack] || !e.synced[flow.SourceRoute] {
+		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseNone, "waiting for the kernel's first listing"}
+	}
+	return e.judge(id, f, s)
+}
+
+func ineligible(rs flow.Reasons) flow.State {
+	if rs == flow.Of(flow.NotEstablished) {
+		return flow.StateCandidate
+	}
+	return flow.StateRejected
+}
+
+func ineligibleCause(rs flow.Reasons) flow.Cause {
+	if rs.Has(flow.Closing) {
+		return flow.CauseTCPClose
+	}
+	return flow.CausePolicyChanged
+}
+
+// judge asks the policy, unless the flow is pinned or only out to learn its
+// route again.
+func (e *Engine) judge(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
+	if f.Has(flow.FlagPinned) || (s != nil && s.RelearnOnly) {
+		return obstacle{}
+	}
+	v := e.verdict(f)
+	if v.Decision == policy.Offload {
+		return obstacle{}
+	}
+	if v.Again > 0 {
+		e.timers.add(e.now+v.Again, id, f.UID)
+	}
+	return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
+}
+
+func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
+	in := policy.Input{
+		Proto: f.Entry.Orig.Proto, Mark: f.Entry.Mark,
+		Bytes: f.Bytes(), Counted: f.Entry.Has&flow.HasCounters != 0,
+		Age: e.now - f.Created, Resident: e.resident,
+	}
+	if p := f.Packets(); p > f.Base {
+		in.Packets = p - f.Base
+	}
+	return e.opts.Policy.Judge(&in)
+}
+
+// placeable says why the routes' ports cannot carry the flow's rules.
+func (e *Engine) placeable(s *flow.Stay) (hwif.DeviceID, obstacle) {
+	var dev hwif.DeviceID
+	no := func(r flow.Reason, format string, args ...any) (hwif.DeviceID, obstacle) {
+		return 0, obstacle{flow.Of(r), flow.StateRejected, flow.CauseFenced, fmt.Sprintf(format, args...)}
+	}
+	for d := range s.Routes {
+		for k, ifindex := range [2]hwif.Ifindex{s.Routes[d].In, s.Routes[d].Out} {
+			p, ok := e.ports[ifindex]
+			switch {
+			case !ok:
+				return no(flow.PortNotOffloadable, "interface %d is not a port of any device", ifindex)
+			case p.Refused != "":
+				return no(flow.OffloadDisabledOnPort, "%s: %s", p.Name, p.Refused)
+			case !p.Up:
+				return no(flow.PortNotOffloadable, "%s is down", p.Name)
+			case (d > 0 || k > 0) && p.Device != dev:
+				return no(flow.DifferentEswitch, "%s is on another device", p.Name)
+			}
+			dev = p.Device
+		}
+	}
+	return dev, obstacle{}
+}

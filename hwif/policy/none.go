@@ -1,0 +1,14 @@
+package policy
+
+import "github.com/shunt-offload/shunt/hwif/flow"
+
+// OnlyPinned offloads nothing by itself: only what operators pin.
+type OnlyPinned struct{}
+
+// Name is "only-pinned".
+func (OnlyPinned) Name() string { return "only-pinned" }
+
+// Judge always waits.
+func (OnlyPinned) Judge(*Input) Verdict {
+	return Verdict{Decision: Wait, Reason: flow.DisabledByPolicy}
+}
