@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/shunt-offload/shunt/hwif"
-	"github.com/shunt-offload/shunt/sim/frame"
+	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
 )
 
 // testZeroChecksum: a UDP sender that computes no checksum sends zero, which

@@ -12,7 +12,7 @@
 // The suite asks Caps what the device can do. A subtest that needs more first
 // proves that the device refuses such a rule by name, and skips only then.
 //
-// What is forwarded is compared with frames built from scratch by sim/frame. For
+// What is forwarded is compared with frames built from scratch by package frame. For
 // every frame out of the ordinary "to the kernel" is right and a wrong frame
 // never is; plain frames must be forwarded.
 //

@@ -5,21 +5,21 @@ import (
 	"net/netip"
 
 	"github.com/shunt-offload/shunt/hwif"
-	"github.com/shunt-offload/shunt/sim/frame"
+	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
 )
 
 // NAT is what a flow's direction has rewritten.
 type NAT uint8
 
 const (
-	NoNAT    NAT = iota
-	SNAT         // source address and port
-	DNAT         // destination address and port
-	BothNAT      // all four
-	SrcPort      // source port only
-	DstPort      // destination port only
-	SrcAddr      // source address only
-	DstAddr      // destination address only
+	NoNAT   NAT = iota
+	SNAT        // source address and port
+	DNAT        // destination address and port
+	BothNAT     // all four
+	SrcPort     // source port only
+	DstPort     // destination port only
+	SrcAddr     // source address only
+	DstAddr     // destination address only
 	numNATs
 )
 

@@ -5,7 +5,7 @@ import (
 	"fmt"
 
 	"github.com/shunt-offload/shunt/hwif"
-	"github.com/shunt-offload/shunt/sim/frame"
+	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
 )
 
 // testToKernel walks flows through frames that the device must leave alone.

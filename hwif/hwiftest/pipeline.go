@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/shunt-offload/shunt/hwif"
-	"github.com/shunt-offload/shunt/sim/frame"
+	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
 )
 
 // with installs the flow's rule for the time of one subtest.
