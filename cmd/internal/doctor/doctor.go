@@ -1,0 +1,124 @@
+package doctor
+
+import (
+	"context"
+	"os"
+	"runtime"
+	"strings"
+)
+
+// Level says how bad a finding is.
+type Level uint8
+
+const (
+	OK   Level = iota // nothing to do
+	Warn              // shuntd runs, but something will be missing or worse
+	Fail              // shuntd cannot work like this
+)
+
+func (l Level) String() string {
+	switch l {
+	case Warn:
+		return "warn"
+	case Fail:
+		return "fail"
+	}
+	return "ok"
+}
+
+// Finding is one thing that was looked at.
+type Finding struct {
+	Name  string // what was looked at, one word: "forwarding"
+	Level Level
+	Text  string // what was found, one sentence
+	Mend  string // the command that mends it; empty when there is nothing to mend
+}
+
+// Options say what is to be looked at; zero values are defaults.
+type Options struct {
+	Ports  []string // interfaces that are to be given to shuntd
+	Driver string   // "xdp" (default) or "sim", which needs nothing of the host
+	Socket string   // the daemon's socket; empty leaves the check out
+}
+
+// host is where the checks look. Tests give another.
+type host struct {
+	opts Options
+	proc string // "/proc"
+	sys  string // "/sys"
+	caps func() (uint64, error)
+	// mapCreate makes one small BPF map and closes it.
+	mapCreate func() error
+	// force asks for a netlink receive buffer of so many bytes and says what was given.
+	force func(bytes int) (int, error)
+}
+
+// check is one subject.
+type check struct {
+	driver string // needed for this driver only; empty for all
+	look   func(context.Context, *host) []Finding
+}
+
+// checks is everything that is looked at, in the order of the report.
+var checks = []check{
+	{"xdp", privileges},
+	{"xdp", kernelBPF},
+	{"xdp", kernelBTF},
+	{"xdp", bpffs},
+	{"xdp", conntrackPresent},
+	{"xdp", conntrackEvents},
+	{"xdp", conntrackExtras},
+	{"xdp", conntrackRoom},
+	{"xdp", flowtables},
+	{"xdp", receiveBuffer},
+	{"xdp", forwarding},
+	{"xdp", reversePath},
+	{"xdp", routeSysctls},
+	{"xdp", ports},
+	{"", daemon},
+}
+
+// Run looks at everything and gives the findings in a fixed order. It ends early
+// when ctx does.
+func Run(ctx context.Context, opts Options) []Finding {
+	runtime.LockOSThread() // checks read this thread's namespace
+	defer runtime.UnlockOSThread()
+	return run(ctx, &host{
+		opts: opts, proc: "/proc", sys: "/sys",
+		caps: effective, mapCreate: createMap, force: forceBuffer,
+	})
+}
+
+func run(ctx context.Context, h *host) []Finding {
+	if h.opts.Driver == "" {
+		h.opts.Driver = "xdp"
+	}
+	var out []Finding
+	for _, c := range checks {
+		if ctx.Err() != nil {
+			return out
+		}
+		if c.driver == "" || c.driver == h.opts.Driver {
+			out = append(out, c.look(ctx, h)...)
+		}
+	}
+	return out
+}
+
+// Worst is the highest level among findings.
+func Worst(fs []Finding) Level {
+	worst := OK
+	for _, f := range fs {
+		worst = max(worst, f.Level)
+	}
+	return worst
+}
+
+// read gives a file of /proc or /sys without its last newline.
+func read(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	return strings.TrimSpace(string(b)), err
+}
+
+// sysctl reads a kernel parameter by its path under /proc/sys.
+func (h *host) sysctl(path string) (string, error) { return read(h.proc + "/sys/" + path) }
