@@ -164,7 +164,9 @@ type GetStatsResponse struct {
 	// Names this run of the daemon.
 	Instance string `protobuf:"bytes,4,opt,name=instance,proto3" json:"instance,omitempty"`
 	// When it started.
-	StartedAt     *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	StartedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
+	// Who paused it and why; empty when it is not paused.
+	Paused        string `protobuf:"bytes,6,opt,name=paused,proto3" json:"paused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -232,6 +234,13 @@ func (x *GetStatsResponse) GetStartedAt() *timestamppb.Timestamp {
 		return x.StartedAt
 	}
 	return nil
+}
+
+func (x *GetStatsResponse) GetPaused() string {
+	if x != nil {
+		return x.Paused
+	}
+	return ""
 }
 
 // Stats are counters since the daemon's start. Lists leave zeros out.
@@ -1048,14 +1057,15 @@ const file_shunt_v1_agent_service_proto_rawDesc = "" +
 	"\x13ListDevicesResponse\x12*\n" +
 	"\adevices\x18\x01 \x03(\v2\x10.shunt.v1.DeviceR\adevices\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\"\x11\n" +
-	"\x0fGetStatsRequest\"\xdb\x01\n" +
+	"\x0fGetStatsRequest\"\xf3\x01\n" +
 	"\x10GetStatsResponse\x12%\n" +
 	"\x05stats\x18\x01 \x01(\v2\x0f.shunt.v1.StatsR\x05stats\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04asOf\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\tR\aversion\x12\x1a\n" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x129\n" +
 	"\n" +
-	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\"\xd7\x05\n" +
+	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x16\n" +
+	"\x06paused\x18\x06 \x01(\tR\x06paused\"\xd7\x05\n" +
 	"\x05Stats\x12*\n" +
 	"\x05flows\x18\x01 \x03(\v2\x14.shunt.v1.StateCountR\x05flows\x12:\n" +
 	"\rnot_offloaded\x18\x02 \x03(\v2\x15.shunt.v1.ReasonCountR\fnotOffloaded\x120\n" +

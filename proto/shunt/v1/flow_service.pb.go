@@ -91,7 +91,7 @@ func (x *ListFlowsRequest) GetPageToken() string {
 // ListFlowsResponse carries about 64 flows.
 type ListFlowsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In order of uid.
+	// The flows.
 	Flows []*Flow `protobuf:"bytes,1,rep,name=flows,proto3" json:"flows,omitempty"`
 	// In the last message: where to go on; empty when there is no more.
 	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
@@ -460,7 +460,8 @@ type WatchFlowsResponse_Snapshot struct {
 }
 
 type WatchFlowsResponse_SnapshotComplete struct {
-	// The snapshot is whole: forget every flow that was not in it.
+	// The snapshot is whole: forget every flow that came neither in it nor in
+	// changes since the start.
 	SnapshotComplete *WatchSnapshotComplete `protobuf:"bytes,6,opt,name=snapshot_complete,json=snapshotComplete,proto3,oneof"`
 }
 
@@ -543,7 +544,7 @@ func (x *WatchStart) GetText() string {
 // WatchSnapshot is a part of the snapshot.
 type WatchSnapshot struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// In order of uid.
+	// The flows.
 	Flows         []*Flow `protobuf:"bytes,1,rep,name=flows,proto3" json:"flows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -589,7 +590,7 @@ func (x *WatchSnapshot) GetFlows() []*Flow {
 // WatchSnapshotComplete marks the end of the snapshot.
 type WatchSnapshotComplete struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many flows it had.
+	// How many flows the snapshot parts had.
 	Flows         uint64 `protobuf:"varint,1,opt,name=flows,proto3" json:"flows,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -633,8 +634,9 @@ func (x *WatchSnapshotComplete) GetFlows() uint64 {
 }
 
 // WatchChanges are changes in order of seq. A flow that changed several times
-// since the last message comes once, as it is now. A change that the snapshot
-// already had may come again.
+// since the last message comes once, as it is now. Changes come between the
+// parts of a snapshot too (with seq 0), and what a snapshot already had may come
+// again: the later message is the newer truth.
 type WatchChanges struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Flows that match the filter, new or changed. A flow that ended comes a

@@ -48,11 +48,13 @@ const (
 // reasons: invalid, not_found, conflict, state, permission, unavailable,
 // too_many_watches, reader_too_slow.
 type FlowServiceClient interface {
-	// ListFlows streams the flows that match, in order of uid.
+	// ListFlows streams the flows that match. A flow that lives through the whole
+	// listing is in it exactly once; the order means nothing.
 	ListFlows(ctx context.Context, in *ListFlowsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListFlowsResponse], error)
 	// GetFlow finds one flow by either direction's tuple.
 	GetFlow(ctx context.Context, in *GetFlowRequest, opts ...grpc.CallOption) (*GetFlowResponse, error)
-	// WatchFlows sends a snapshot, then every change, without gaps.
+	// WatchFlows sends a snapshot, then every change, without gaps. Counters that
+	// move are no change: they are as old as the message says.
 	WatchFlows(ctx context.Context, in *WatchFlowsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchFlowsResponse], error)
 	// ExplainFlow gives every stage's word on one tuple. It installs nothing.
 	ExplainFlow(ctx context.Context, in *ExplainFlowRequest, opts ...grpc.CallOption) (*ExplainFlowResponse, error)
@@ -66,7 +68,8 @@ type FlowServiceClient interface {
 	UndenyFlow(ctx context.Context, in *UndenyFlowRequest, opts ...grpc.CallOption) (*UndenyFlowResponse, error)
 	// EvictFlow takes a flow out of hardware and keeps it out for a while.
 	EvictFlow(ctx context.Context, in *EvictFlowRequest, opts ...grpc.CallOption) (*EvictFlowResponse, error)
-	// ListIntents gives every pin, denial and hold in force.
+	// ListIntents gives every pin and denial in force. Holds after an eviction
+	// stand on their flows.
 	ListIntents(ctx context.Context, in *ListIntentsRequest, opts ...grpc.CallOption) (*ListIntentsResponse, error)
 }
 
@@ -213,11 +216,13 @@ func (c *flowServiceClient) ListIntents(ctx context.Context, in *ListIntentsRequ
 // reasons: invalid, not_found, conflict, state, permission, unavailable,
 // too_many_watches, reader_too_slow.
 type FlowServiceServer interface {
-	// ListFlows streams the flows that match, in order of uid.
+	// ListFlows streams the flows that match. A flow that lives through the whole
+	// listing is in it exactly once; the order means nothing.
 	ListFlows(*ListFlowsRequest, grpc.ServerStreamingServer[ListFlowsResponse]) error
 	// GetFlow finds one flow by either direction's tuple.
 	GetFlow(context.Context, *GetFlowRequest) (*GetFlowResponse, error)
-	// WatchFlows sends a snapshot, then every change, without gaps.
+	// WatchFlows sends a snapshot, then every change, without gaps. Counters that
+	// move are no change: they are as old as the message says.
 	WatchFlows(*WatchFlowsRequest, grpc.ServerStreamingServer[WatchFlowsResponse]) error
 	// ExplainFlow gives every stage's word on one tuple. It installs nothing.
 	ExplainFlow(context.Context, *ExplainFlowRequest) (*ExplainFlowResponse, error)
@@ -231,7 +236,8 @@ type FlowServiceServer interface {
 	UndenyFlow(context.Context, *UndenyFlowRequest) (*UndenyFlowResponse, error)
 	// EvictFlow takes a flow out of hardware and keeps it out for a while.
 	EvictFlow(context.Context, *EvictFlowRequest) (*EvictFlowResponse, error)
-	// ListIntents gives every pin, denial and hold in force.
+	// ListIntents gives every pin and denial in force. Holds after an eviction
+	// stand on their flows.
 	ListIntents(context.Context, *ListIntentsRequest) (*ListIntentsResponse, error)
 	mustEmbedUnimplementedFlowServiceServer()
 }
