@@ -146,7 +146,7 @@ func (l *list) loopback(key, v string) {
 		l.add(key, "is %q; its port is no number from 0 to 65535", v)
 		return
 	}
-	if a, err := netip.ParseAddr(host); host != "localhost" && (err != nil || !a.IsLoopback()) {
+	if a, err := netip.ParseAddr(host); err != nil || !a.IsLoopback() {
 		l.add(key, "is %q; only loopback addresses are served (127.0.0.1, ::1), since nothing here asks who is calling", v)
 	}
 }

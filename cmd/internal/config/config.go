@@ -37,7 +37,8 @@ type Policy struct {
 
 // Conntrack is how the kernel's connections are followed.
 type Conntrack struct {
-	SetSysctls    bool          `yaml:"set_sysctls"`
+	Events        bool          `yaml:"events"`
+	Acct          bool          `yaml:"acct"`
 	ReceiveBuffer int           `yaml:"receive_buffer"`
 	Relist        time.Duration `yaml:"relist"`
 }
@@ -50,6 +51,7 @@ type Route struct {
 // API is where clients are served.
 type API struct {
 	Socket string `yaml:"socket"`
+	Group  string `yaml:"group"`
 	TCP    string `yaml:"tcp"`
 }
 

@@ -62,11 +62,11 @@ func conntrackEvents(_ context.Context, h *host) []Finding {
 		f.Level, f.Text = Fail, "conntrack announces nothing ("+why(err)+")"
 		f.Mend = "use a kernel built with CONFIG_NF_CONNTRACK_EVENTS=y"
 	case v == "0":
-		f.Level, f.Text = Fail, "is 0: conntrack announces nothing, and flows would be seen only when the table is listed (shuntd sets it, unless conntrack.set_sysctls is false)"
+		f.Level, f.Text = Fail, "is 0: conntrack announces nothing, and flows would be seen only when the table is listed (shuntd sets it, unless conntrack.events is false)"
 	case v == "1":
 		f.Text, f.Mend = "is 1", ""
 	default:
-		f.Level, f.Text = Warn, "is "+v+": entries made while nobody listened announce nothing, not even their end (shuntd sets it, unless conntrack.set_sysctls is false)"
+		f.Level, f.Text = Warn, "is "+v+": entries made while nobody listened announce nothing, not even their end (shuntd sets it, unless conntrack.events is false)"
 	}
 	return []Finding{f}
 }
@@ -74,12 +74,12 @@ func conntrackEvents(_ context.Context, h *host) []Finding {
 func conntrackExtras(_ context.Context, h *host) []Finding {
 	var out []Finding
 	for _, s := range []struct{ name, without string }{
-		{"nf_conntrack_acct", "flows have no packet counts, and policy.min_packets has nothing to go by"},
+		{"nf_conntrack_acct", "flows have no packet counts, and policy.min_packets has nothing to go by (shuntd sets it, unless conntrack.acct is false)"},
 		{"nf_conntrack_timestamp", "a new connection with the addresses of an old one can look like it"},
 	} {
 		f := Finding{Name: s.name, Text: "is 1"}
 		if v, err := h.sysctl(netfilter + s.name); err != nil || v == "0" {
-			f.Level, f.Text = Warn, "is 0: "+s.without+" (shuntd sets it, unless conntrack.set_sysctls is false)"
+			f.Level, f.Text = Warn, "is 0: "+s.without
 			if err != nil {
 				f.Text = "cannot be read (" + why(err) + "): " + s.without
 			}
