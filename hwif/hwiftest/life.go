@@ -2,7 +2,6 @@ package hwiftest
 
 import (
 	"context"
-	"testing"
 
 	"github.com/shunt-offload/shunt/hwif"
 )
@@ -57,8 +56,7 @@ func testCounters(b *bench) {
 		for _, vlan := range []hwif.VLAN{0, 100} {
 			f := k
 			f.InVLAN, f.OutVLAN, f.NAT = vlan, 300-vlan, SNAT
-			b.Run(f.String(), func(t *testing.T) {
-				b := &bench{T: t, h: b.h, dev: b.dev, nic: b.nic, caps: b.caps, gen: b.gen}
+			b.sub(f.String(), func(b *bench) {
 				r := f.Rule(b.cookie(1))
 				b.need(r)
 				b.install(r)
@@ -78,7 +76,6 @@ func testCounters(b *bench) {
 				b.wantKernel("not counted", f.In.Ifindex, s.MustBuild())
 				b.wantCount(r, want)
 			})
-			b.gen += 2
 		}
 	}
 }
@@ -131,18 +128,17 @@ func testRemovedIsGone(b *bench) {
 	for _, f := range b.kinds() {
 		stay := f
 		stay.N = f.N + 1
-		r, n := f.Rule(b.cookie(0)), stay.Rule(b.cookie(1))
-		b.need(r)
-		b.install(n)
-		for range 20 {
-			b.install(r)
-			s := f.Frame()
-			b.wantForwarded("installed", f, s, f.Forwarded(s))
-			b.remove(r)
-			b.wantKernel("removed", f.In.Ifindex, s.MustBuild())
-		}
-		s := stay.Frame()
-		b.wantForwarded("neighbour", stay, s, stay.Forwarded(s))
+		b.with(f.String(), stay, func(b *bench) {
+			r, s := f.Rule(b.cookie(0)), f.Frame()
+			for range 20 {
+				b.install(r)
+				b.wantForwarded("installed", f, s, f.Forwarded(s))
+				b.remove(r)
+				b.wantKernel("removed", f.In.Ifindex, s.MustBuild())
+			}
+			s = stay.Frame()
+			b.wantForwarded("neighbour", stay, s, stay.Forwarded(s))
+		})
 	}
 }
 
@@ -150,26 +146,27 @@ func testRemovedIsGone(b *bench) {
 // the kernel.
 func testDrop(b *bench) {
 	for _, f := range b.kinds() {
-		r := f.DropRule(b.cookie(0))
-		b.need(r)
-		b.install(r)
-		b.wantRules(r)
-		s := f.Frame()
-		var want hwif.Counter
-		for range 3 {
-			if out := b.h.Inject(f.In.Ifindex, s.MustBuild()); out.Verdict != Dropped {
-				b.Errorf("%s: %s, want dropped", f, out.Verdict)
+		b.sub(f.String(), func(b *bench) {
+			r, s := f.DropRule(b.cookie(0)), f.Frame()
+			b.need(r)
+			b.install(r)
+			b.wantRules(r)
+			var want hwif.Counter
+			for range 3 {
+				if out := b.h.Inject(f.In.Ifindex, s.MustBuild()); out.Verdict != Dropped {
+					b.Errorf("%s, want dropped", out.Verdict)
+				}
+				want.Packets++
+				want.Bytes += uint64(s.L3Len())
 			}
-			want.Packets++
-			want.Bytes += uint64(s.L3Len())
-		}
-		if b.caps.Counters != hwif.CountersNone {
-			b.wantCount(r, want)
-		}
-		s.DstPort++
-		b.wantKernel("another flow", f.In.Ifindex, s.MustBuild())
-		b.remove(r)
-		b.wantKernel("after the removal", f.In.Ifindex, f.Frame().MustBuild())
+			if b.caps.Counters != hwif.CountersNone {
+				b.wantCount(r, want)
+			}
+			s.DstPort++
+			b.wantKernel("another flow", f.In.Ifindex, s.MustBuild())
+			b.remove(r)
+			b.wantKernel("after the removal", f.In.Ifindex, f.Frame().MustBuild())
+		})
 	}
 }
 

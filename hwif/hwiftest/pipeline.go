@@ -8,19 +8,24 @@ import (
 	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
 )
 
-// with installs the flow's rule for the time of one subtest.
-func (b *bench) with(name string, f Flow, do func(b *bench)) {
+// sub runs do as a subtest with the same device.
+func (b *bench) sub(name string, do func(b *bench)) {
 	b.Run(name, func(t *testing.T) {
 		sub := *b
 		sub.T = t
-		r := f.Rule(sub.cookie(0))
-		b.gen = sub.gen
-		sub.need(r)
-		sub.install(r)
+		defer func() { b.gen = sub.gen }() // cookies are never given twice
 		do(&sub)
-		if sub.dev != nil {
-			sub.remove(r)
-		}
+	})
+}
+
+// with installs the flow's rule for the time of one subtest.
+func (b *bench) with(name string, f Flow, do func(b *bench)) {
+	b.sub(name, func(b *bench) {
+		r := f.Rule(b.cookie(0))
+		b.need(r)
+		b.install(r)
+		do(b)
+		b.remove(r)
 	})
 }
 
