@@ -36,3 +36,15 @@ func (l *Lab) Conntrack(ctx context.Context, args ...string) ([]string, error) {
 	}
 	return lines, nil
 }
+
+// Received counts the frames that have arrived at a next hop.
+func (l *Lab) Received(h Hop) (uint64, error) {
+	link, err := l.Server.nl.LinkByName(h.Port())
+	if err != nil {
+		return 0, fmt.Errorf("read statistics of %s: %w", h.Port(), err)
+	}
+	if s := link.Attrs().Statistics; s != nil {
+		return s.RxPackets, nil
+	}
+	return 0, fmt.Errorf("read statistics of %s: the kernel sent none", h.Port())
+}

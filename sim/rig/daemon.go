@@ -1,0 +1,200 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+
+	shuntv1 "github.com/shunt-offload/shunt/proto/shunt/v1"
+	"github.com/shunt-offload/shunt/sim/lab"
+)
+
+// DaemonOptions: zero values are defaults.
+type DaemonOptions struct {
+	Dir      string   // for config, socket and log; required
+	Ports    []string // default lan0, wan0
+	Settings string   // the driver's, as YAML flow mapping: "{mode: generic}"
+	OnExit   string   // "flush" or "keep"
+	Idle     time.Duration
+	Relist   time.Duration // default 1s
+	MinAge   time.Duration
+	MinPkts  int // packets before a flow is considered; default 0: at once
+	LogLevel string
+}
+
+// Daemon is a shuntd on the lab's router.
+type Daemon struct {
+	Flows  shuntv1.FlowServiceClient
+	Agent  shuntv1.AgentServiceClient
+	Config string // path of its configuration
+	Socket string
+	Log    string // path of its log
+
+	proc     *lab.Process
+	conn     *grpc.ClientConn
+	shuntctl string
+}
+
+// config writes the daemon's configuration.
+func (o *DaemonOptions) config(socket string) string {
+	ports := o.Ports
+	if ports == nil {
+		ports = []string{lab.LANPort, lab.WANPort}
+	}
+	or := func(s, d string) string {
+		if s == "" {
+			return d
+		}
+		return s
+	}
+	duration := func(v, d time.Duration) time.Duration {
+		if v == 0 {
+			return d
+		}
+		return v
+	}
+	return fmt.Sprintf(`nic:
+  driver: xdp
+  ports: [%s]
+  count: 500ms
+  settings: %s
+policy:
+  # At once, so that the story is short.
+  min_packets: %d
+  min_age: %s
+  idle: %s
+conntrack:
+  relist: %s
+route:
+  recheck: 5s
+api:
+  socket: %s
+metrics:
+  listen: 127.0.0.1:9469
+log:
+  level: %s
+on_exit: %s
+`, strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second),
+		duration(o.Relist, time.Second), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
+}
+
+// Start starts shuntd in the router's namespace and returns when it serves.
+func Start(ctx context.Context, l *lab.Lab, p Programs, opts DaemonOptions) (*Daemon, error) {
+	d := &Daemon{
+		Config: filepath.Join(opts.Dir, "shuntd.yaml"), Socket: filepath.Join(opts.Dir, "shuntd.sock"),
+		Log: filepath.Join(opts.Dir, "shuntd.log"), shuntctl: p.Shuntctl,
+	}
+	if err := os.WriteFile(d.Config, []byte(opts.config(d.Socket)), 0o600); err != nil {
+		return nil, err
+	}
+	if err := d.run(ctx, l, p.Shuntd); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// run starts the program and waits for its API. The log is appended to, so that
+// a restart's story can be read as one.
+func (d *Daemon) run(ctx context.Context, l *lab.Lab, shuntd string) error {
+	log, err := os.OpenFile(d.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(shuntd, "--config", d.Config)
+	cmd.Stdout, cmd.Stderr = log, log
+	if d.proc, err = l.Router.Start(cmd); err != nil {
+		return err
+	}
+	d.conn, err = grpc.NewClient("unix:"+d.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return errors.Join(err, d.proc.Stop())
+	}
+	d.Flows, d.Agent = shuntv1.NewFlowServiceClient(d.conn), shuntv1.NewAgentServiceClient(d.conn)
+	if err := d.ready(ctx); err != nil {
+		return fmt.Errorf("shuntd does not serve: %w\n%s", errors.Join(err, d.Stop()), d.Tail(20))
+	}
+	return nil
+}
+
+// startLimit is how long a daemon may take from its start to SERVING.
+const startLimit = 20 * time.Second
+
+func (d *Daemon) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	health := healthv1.NewHealthClient(d.conn)
+	for {
+		res, err := health.Check(ctx, &healthv1.HealthCheckRequest{})
+		if err == nil && res.Status == healthv1.HealthCheckResponse_SERVING {
+			return nil
+		}
+		select {
+		case <-d.proc.Ended():
+			return errors.New("it has ended")
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// PID is the daemon's process number.
+func (d *Daemon) PID() int { return d.proc.PID() }
+
+// Stop asks the daemon to end and waits.
+func (d *Daemon) Stop() error { return errors.Join(d.proc.Stop(), d.close()) }
+
+// Kill ends the daemon with SIGKILL: it gets no chance to clean up.
+func (d *Daemon) Kill() error {
+	d.proc.Kill()
+	return d.close()
+}
+
+// Ended gives a channel that is closed when the daemon has ended.
+func (d *Daemon) Ended() <-chan struct{} { return d.proc.Ended() }
+
+func (d *Daemon) close() error {
+	if d.conn == nil {
+		return nil
+	}
+	err := d.conn.Close()
+	d.conn = nil
+	return err
+}
+
+// Restart starts the daemon again after Stop or Kill, with the same configuration.
+func (d *Daemon) Restart(ctx context.Context, l *lab.Lab, p Programs) error {
+	return d.run(ctx, l, p.Shuntd)
+}
+
+// Ctl runs shuntctl against the daemon and gives its output. The error holds
+// what it wrote to standard error.
+func (d *Daemon) Ctl(ctx context.Context, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, d.shuntctl, append([]string{"--socket", d.Socket}, args...)...)
+	var out, errs strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("shuntctl %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(errs.String()))
+	}
+	return out.String(), nil
+}
+
+// Tail gives the last lines of the log.
+func (d *Daemon) Tail(lines int) string {
+	b, err := os.ReadFile(d.Log)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimRight(string(b), "\n"), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}

@@ -1,0 +1,5 @@
+//go:build netns && !race
+
+package e2e
+
+const raceEnabled = false

@@ -1,0 +1,6 @@
+//go:build netns && race
+
+package e2e
+
+// raceEnabled: with go test -race, the programs are built with -race, too.
+const raceEnabled = true
