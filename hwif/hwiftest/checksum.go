@@ -79,7 +79,7 @@ func (b *bench) eitherWay(what string, f Flow, in []byte, want ...[]byte) {
 // that the receiver still finds the damage; or the frame is the kernel's.
 func testBadChecksum(b *bench) {
 	for _, f := range b.kinds() {
-		f.NAT = BothNAT
+		f = b.able(f, BothNAT)
 		b.with(f.String(), f, func(b *bench) {
 			s := f.Frame()
 			in, want := s.MustBuild(), f.Forwarded(s).MustBuild()
@@ -112,7 +112,7 @@ func bent(raw []byte, at int, delta uint16) []byte {
 // in a checksum or a counter.
 func testPadding(b *bench) {
 	for _, f := range b.kinds() {
-		f.NAT = SNAT
+		f = b.able(f, SNAT)
 		b.with(f.String(), f, func(b *bench) {
 			for pad := 1; pad <= 18; pad++ {
 				s := f.Frame()

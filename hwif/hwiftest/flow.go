@@ -173,6 +173,17 @@ func (b *bench) flow(n int) Flow {
 	return Flow{N: n, Family: hwif.IPv4, Proto: hwif.ProtoTCP, In: b.in(), Out: b.out()}
 }
 
+// able is the flow with this NAT where the device can do it, and without else.
+// What is refused then is proved elsewhere, by "forward" and "unsupported by name".
+func (b *bench) able(f Flow, nat NAT) Flow {
+	with := f
+	with.NAT = nat
+	if r := with.Rule(hwif.NewCookie(0, 0)); b.caps.Check(&r) != nil {
+		return f
+	}
+	return with
+}
+
 // kinds are the four plain flows, one per family and protocol.
 func (b *bench) kinds() []Flow {
 	var out []Flow

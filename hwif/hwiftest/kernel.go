@@ -13,7 +13,8 @@ func testToKernel(b *bench) {
 	for _, k := range b.kinds() {
 		for _, vlan := range []hwif.VLAN{0, 100} {
 			f := k
-			f.NAT, f.InVLAN = SNAT, vlan
+			f.InVLAN = vlan
+			f = b.able(f, SNAT)
 			b.with(f.String(), f, func(b *bench) {
 				b.strangeL2(f)
 				b.strangeIP(f)

@@ -55,7 +55,8 @@ func testCounters(b *bench) {
 	for _, k := range b.kinds() {
 		for _, vlan := range []hwif.VLAN{0, 100} {
 			f := k
-			f.InVLAN, f.OutVLAN, f.NAT = vlan, 300-vlan, SNAT
+			f.InVLAN, f.OutVLAN = vlan, 300-vlan
+			f = b.able(f, SNAT)
 			b.sub(f.String(), func(b *bench) {
 				r := f.Rule(b.cookie(1))
 				b.need(r)

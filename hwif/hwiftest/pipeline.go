@@ -90,7 +90,8 @@ func testForward(b *bench) {
 // testVariants walks a flow with NAT through ordinary frames of every shape.
 func testVariants(b *bench) {
 	for _, f := range b.kinds() {
-		f.NAT, f.OutVLAN = BothNAT, 200
+		f.OutVLAN = 200
+		f = b.able(f, BothNAT)
 		b.with(f.String(), f, func(b *bench) {
 			try := func(what string, edit func(s *frame.Spec)) {
 				b.Helper()
