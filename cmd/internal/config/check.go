@@ -90,7 +90,9 @@ func (c *Config) sourceFlaws() []flaw {
 	var out list
 	between(&out, "conntrack.receive_buffer", c.Conntrack.ReceiveBuffer, 1<<20, 1<<30)
 	out.within("conntrack.relist", c.Conntrack.Relist, time.Second, 10*time.Minute)
-	out.within("route.recheck", c.Route.Recheck, time.Second, 10*time.Minute)
+	if c.Route.Recheck != 0 { // 0 is never
+		out.within("route.recheck", c.Route.Recheck, 5*time.Second, time.Hour)
+	}
 	return out
 }
 

@@ -45,7 +45,8 @@ type Conntrack struct {
 
 // Route is how routes are kept true.
 type Route struct {
-	Recheck time.Duration `yaml:"recheck"`
+	Recheck         time.Duration `yaml:"recheck"`
+	MarkIsConntrack bool          `yaml:"mark_is_conntrack"`
 }
 
 // API is where clients are served.

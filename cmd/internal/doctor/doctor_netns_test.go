@@ -115,7 +115,7 @@ func TestForeignProgram(t *testing.T) {
 	namespace(t)
 	sh(t, "ip link add name a type veth peer name b")
 	dir := t.TempDir()
-	for _, name := range []string{"firewall", "shunt_test"} {
+	for _, name := range []string{"firewall", "pipeline"} {
 		src := filepath.Join(dir, name+".c")
 		code := "__attribute__((section(\"xdp\"), used)) int " + name + "(void *ctx) { return 2; }\nchar l[] __attribute__((section(\"license\"), used)) = \"GPL\";\n"
 		if err := os.WriteFile(src, []byte(code), 0o644); err != nil {
@@ -128,7 +128,7 @@ func TestForeignProgram(t *testing.T) {
 		if name == "firewall" {
 			expect(t, f, Fail, `"firewall"`, "xdp off")
 		} else {
-			expect(t, f, OK, `shuntd's own program "shunt_test"`, "")
+			expect(t, f, OK, `shuntd's own program "pipeline"`, "")
 		}
 		sh(t, "ip link set dev a xdpgeneric off")
 	}

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// programs are the names that the xdp driver's programs begin with: a port that
-// carries one belongs to a shuntd.
-const ownProgram = "shunt"
+// ownProgram is the name of the xdp driver's program: a port that carries it
+// belongs to a shuntd, alive or not.
+const ownProgram = "pipeline"
 
 // nativeMTU is what one page leaves for a frame of L3 in native mode without
 // xdp.frags: 4096 less headroom 256, tail room 320 and the Ethernet header with
@@ -57,14 +57,14 @@ func (h *host) port(name string) []Finding {
 	case at.EncapType != "ether":
 		f.Level, f.Text = Fail, fmt.Sprintf("%s is no Ethernet interface but %s; rules are about Ethernet frames", name, at.EncapType)
 		f.Mend = "name the Ethernet interface below or above it"
-	case at.RawFlags&unix.IFF_UP == 0:
-		f.Level, f.Text, f.Mend = Warn, name+" is down", "sudo ip link set dev "+name+" up"
-	case at.RawFlags&unix.IFF_LOWER_UP == 0:
-		f.Level, f.Text, f.Mend = Warn, name+" is up, but has no carrier", "plug in its cable, or set its peer up"
 	case link.Type() == "vlan" || link.Type() == "bridge" || link.Type() == "bond" || link.Type() == "macvlan":
 		f.Level = Fail
 		f.Text = fmt.Sprintf("%s is a %s: frames that are redirected to it would pass by what it does", name, link.Type())
 		f.Mend = "name the interfaces below it; VLANs on them are understood"
+	case at.RawFlags&unix.IFF_UP == 0:
+		f.Level, f.Text, f.Mend = Warn, name+" is down", "sudo ip link set dev "+name+" up"
+	case at.RawFlags&unix.IFF_LOWER_UP == 0:
+		f.Level, f.Text, f.Mend = Warn, name+" is up, but has no carrier", "plug in its cable, or set its peer up"
 	default:
 		f.Text = fmt.Sprintf("%s is up, Ethernet, MTU %d", name, at.MTU)
 	}
@@ -94,7 +94,7 @@ func program(port string, x *netlink.LinkXdp) Finding {
 		f.Level = Fail
 		f.Text = fmt.Sprintf("%s carries XDP program %d, whose name cannot be read: %v", port, x.ProgId, err)
 		f.Mend = "sudo bpftool prog show id " + fmt.Sprint(x.ProgId)
-	case len(name) >= len(ownProgram) && name[:len(ownProgram)] == ownProgram:
+	case name == ownProgram:
 		f.Text = fmt.Sprintf("%s carries shuntd's own program %q: a daemon runs, or has left its rules", port, name)
 	default:
 		f.Level = Fail
