@@ -1,0 +1,160 @@
+//go:build netns
+
+package xdp
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+)
+
+// wires are a router's namespace with veth ports, and a namespace with their
+// peers. Everything goes with the test.
+type wires struct {
+	t             testing.TB
+	router, peers netns.NsHandle
+	ports         []hwif.Port
+	names         []string
+}
+
+var wireNumber atomic.Uint32
+
+type wireOptions struct {
+	ports  int
+	mtu    int
+	queues int
+	// bare leaves the peers as veth makes them: no GRO, transmit offloads on.
+	bare bool
+}
+
+// newWires makes p0..pN in the router's namespace and e0..eN beyond.
+func newWires(t testing.TB, o wireOptions) *wires {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Fatal("tests with tag netns need root")
+	}
+	if o.ports == 0 {
+		o.ports = 3
+	}
+	if o.mtu == 0 {
+		o.mtu = 3000
+	}
+	if o.queues == 0 {
+		o.queues = 1
+	}
+	w := &wires{t: t}
+	n := wireNumber.Add(1)
+	w.router = newNamespace(t, fmt.Sprintf("xdp-r-%d-%d", os.Getpid(), n))
+	w.peers = newNamespace(t, fmt.Sprintf("xdp-e-%d-%d", os.Getpid(), n))
+	w.inRouter(func() {
+		for i := range o.ports {
+			a := netlink.NewLinkAttrs()
+			a.Name, a.MTU, a.NumTxQueues, a.NumRxQueues = fmt.Sprintf("p%d", i), o.mtu, o.queues, o.queues
+			a.HardwareAddr = []byte{2, 0, 0, 0, 0xaa, byte(i)}
+			peer := fmt.Sprintf("e%d", i)
+			veth := &netlink.Veth{LinkAttrs: a, PeerName: peer, PeerNamespace: netlink.NsFd(int(w.peers)), PeerMTU: uint32(o.mtu),
+				PeerNumTxQueues: uint32(o.queues), PeerNumRxQueues: uint32(o.queues)}
+			must(t, netlink.LinkAdd(veth), "add "+a.Name)
+			must(t, netlink.LinkSetUp(veth), "up "+a.Name)
+			w.names = append(w.names, a.Name)
+		}
+	})
+	in(t, w.peers, func() {
+		for i := range o.ports {
+			l, err := netlink.LinkByName(fmt.Sprintf("e%d", i))
+			must(t, err, "find peer")
+			must(t, netlink.LinkSetUp(l), "up peer")
+		}
+	})
+	if !o.bare {
+		for i := range o.ports {
+			w.ethtool(i, "gro", "on")
+			w.ethtool(i, "tx", "off")
+		}
+	}
+	w.inRouter(func() {
+		for _, name := range w.names {
+			l, err := netlink.LinkByName(name)
+			must(t, err, "find port")
+			a := l.Attrs()
+			w.ports = append(w.ports, hwif.Port{Ifindex: hwif.Ifindex(a.Index), Name: name, MAC: hwif.MAC(a.HardwareAddr), MTU: uint32(a.MTU), Up: true})
+		}
+	})
+	return w
+}
+
+// newNamespace makes a named namespace in which nothing speaks unasked.
+func newNamespace(t testing.TB, name string) netns.NsHandle {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := netns.Get()
+	must(t, err, "get namespace")
+	defer old.Close()
+	ns, err := netns.NewNamed(name)
+	must(t, err, "make namespace "+name)
+	for _, key := range []string{"all", "default"} {
+		must(t, os.WriteFile("/proc/sys/net/ipv6/conf/"+key+"/disable_ipv6", []byte("1"), 0), "switch IPv6 off")
+	}
+	must(t, netns.Set(old), "go back")
+	t.Cleanup(func() {
+		ns.Close()
+		if err := netns.DeleteNamed(name); err != nil {
+			t.Errorf("delete namespace %s: %v", name, err)
+		}
+	})
+	return ns
+}
+
+// in runs do in a namespace, on a thread of its own for that time.
+func in(t testing.TB, ns netns.NsHandle, do func()) {
+	t.Helper()
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	old, err := netns.Get()
+	must(t, err, "get namespace")
+	defer old.Close()
+	must(t, netns.Set(ns), "enter namespace")
+	defer func() { must(t, netns.Set(old), "go back") }()
+	do()
+}
+
+func (w *wires) inRouter(do func()) {
+	w.t.Helper()
+	in(w.t, w.router, do)
+}
+
+// ethtool changes a feature of the i-th peer and proves that it took.
+func (w *wires) ethtool(i int, feature, to string) {
+	w.t.Helper()
+	in(w.t, w.peers, func() { setFeature(w.t, fmt.Sprintf("e%d", i), feature, to) })
+}
+
+func must(t testing.TB, err error, what string) {
+	t.Helper()
+	if err != nil {
+		t.Fatalf("%s: %v", what, err)
+	}
+}
+
+// socket is a raw AF_PACKET socket on one interface.
+func (w *wires) socket(ns netns.NsHandle, name string) *packetSocket {
+	w.t.Helper()
+	var s *packetSocket
+	in(w.t, ns, func() {
+		l, err := netlink.LinkByName(name)
+		must(w.t, err, "find "+name)
+		s, err = openPacket(l.Attrs().Index)
+		must(w.t, err, "packet socket on "+name)
+	})
+	w.t.Cleanup(func() { unix.Close(s.fd) })
+	return s
+}
