@@ -36,6 +36,7 @@ const (
 	FlagDenied                   // an operator's denial is on it
 	FlagHeld                     // Until was set by an eviction
 	FlagFullSet                  // Full came from an event, not from a listing
+	FlagQuiet                    // left for being idle; the kernel has not seen it speak since
 	FlagStarved                  // waiting for room in the table
 )
 

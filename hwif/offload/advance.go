@@ -66,15 +66,17 @@ func (e *Engine) remove(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 				Token: hwif.Token{Flow: uint32(id), Dir: uint8(d), Gen: s.Gen}})
 		}
 	}
-	state := flow.StateRemoving
-	if ob.reasons == 0 && s.Stage == flow.StageIdle {
-		state = flow.StateDirty
-		s.RelearnOnly = s.InAt != 0
-		f.Reasons = e.recount(f.Reasons, flow.Of(flow.RouteDirty))
-	} else {
+	state, reasons := flow.StateRemoving, ob.reasons
+	switch {
+	case reasons != 0:
 		s.RelearnOnly = false
-		f.Reasons = e.recount(f.Reasons, ob.reasons)
+	case s.Stage == flow.StageIdle:
+		state, reasons = flow.StateDirty, flow.Of(flow.RouteDirty)
+		s.RelearnOnly = s.InAt != 0
+	default: // wanted again, but a half has to leave first
+		reasons = flow.Of(flow.Backoff)
 	}
+	f.Reasons = e.recount(f.Reasons, reasons)
 	s.Remember(e.now, state, s.Cause)
 	e.setState(id, f, state)
 }

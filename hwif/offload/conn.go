@@ -88,6 +88,9 @@ func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 	}
 	if n.Has&flow.HasCounters != 0 {
 		f.Entry.Packets, f.Entry.Bytes = n.Packets, n.Bytes
+		if f.Packets() > f.Base {
+			f.Clear(flow.FlagQuiet)
+		}
 		e.account(f, old)
 	}
 	e.learnTimeout(f, c)
@@ -121,7 +124,13 @@ func (e *Engine) learnTimeout(f *flow.Flow, c *flow.Conn) {
 	}
 	f.Entry.Timeout = c.Entry.Timeout
 	if s := e.stay(f); s != nil {
-		s.Expires = c.At + seconds(c.Entry.Timeout)
+		// A timer that ends later than it would have is a packet that the
+		// kernel saw; two seconds are the messages' own grain.
+		ends := c.At + seconds(c.Entry.Timeout)
+		if ends > s.Expires+seconds(2) {
+			f.Clear(flow.FlagQuiet)
+		}
+		s.Expires = ends
 	}
 	if flow.Eligible(&f.Entry) != 0 {
 		return

@@ -135,7 +135,7 @@ func (e *Engine) left(id flow.ID, f *flow.Flow, s *flow.Stay) {
 		if s.EventAt != 0 {
 			e.stats.Latency.Observe(float64(e.now-s.EventAt) / 1e9)
 		}
-		s.Remember(e.now, flow.StateRemoving, s.Cause)
+		s.Remember(e.now, flow.StateCandidate, s.Cause)
 		e.handBack(f, s)
 		if s.Cause == flow.CauseIdle {
 			f.Base = f.Packets()
@@ -158,6 +158,7 @@ func (e *Engine) handBack(f *flow.Flow, s *flow.Stay) {
 		return
 	}
 	left := max(seconds(e.full(f))-(e.now-s.Moved), flow.Time(time.Second))
+	s.Expires = e.now + left
 	e.touches = append(e.touches, flow.Touch{Orig: f.Entry.Orig, EntryID: f.Entry.ID,
 		Timeout: uint32(left / 1e9), Release: true})
 }

@@ -83,7 +83,7 @@ type Engine struct {
 	lastIdle flow.Time
 	ready    Ready
 	touches  []flow.Touch // for the next Ready
-	ghosts   []hwif.Rule  // to be removed: ours, without a flow
+	ghosts   []ghost      // to be removed: ours, without a flow
 	ghostOps int          // removals of ghosts on their way
 	dump     bool         // for the next Ready
 	pair     plan.Pair
@@ -99,7 +99,6 @@ type device struct {
 	listed    bool // its rules have been listed once
 	used      int  // rules sent, in hardware or leaving, and those found
 	strangers int
-	foundGen  uint64 // highest generation found at the start
 	failed    string
 }
 

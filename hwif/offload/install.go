@@ -143,9 +143,8 @@ func (e *Engine) adopt(id flow.ID, f *flow.Flow, s *flow.Stay) bool {
 		return true
 	}
 	for d := range e.pair {
-		if in, ok := e.found[e.pair[d].Match]; ok {
-			delete(e.found, e.pair[d].Match)
-			e.ghost(in.Rule) // its removal comes before our install
+		if _, ok := e.found[e.pair[d].Match]; ok {
+			e.dropGhost(e.pair[d].Match) // its removal comes before our install
 		}
 	}
 	return false

@@ -31,15 +31,34 @@ func (e *Engine) Observe(dev hwif.DeviceID, began flow.Time, rules []hwif.Instal
 		}
 		_, waiting := e.found[in.Rule.Match]
 		if _, known := e.byGen[c.Gen()]; !known && !waiting {
-			e.ghost(in.Rule)
+			e.ghosts = append(e.ghosts, ghost{rule: in.Rule, dev: dev})
 		}
 	}
+	e.dropFound(dev, rules)
 	e.audit(dev, began, present)
+}
+
+// dropFound forgets found rules that are no longer there.
+func (e *Engine) dropFound(dev hwif.DeviceID, rules []hwif.Installed) {
+	if len(e.found) == 0 {
+		return
+	}
+	still := make(map[hwif.Match]hwif.Cookie, len(rules))
+	for i := range rules {
+		still[rules[i].Rule.Match] = rules[i].Rule.Cookie
+	}
+	for m, in := range e.found {
+		if e.ports[m.InPort].Device == dev && still[m] != in.Rule.Cookie {
+			delete(e.found, m)
+			e.devices[dev].used--
+		}
+	}
 }
 
 func (e *Engine) firstListing(dev hwif.DeviceID, rules []hwif.Installed) {
 	d := &e.devices[dev]
 	d.listed = true
+	dirs := make(map[uint64]uint8)
 	for i := range rules {
 		c := rules[i].Rule.Cookie
 		if !c.Ours() {
@@ -47,9 +66,15 @@ func (e *Engine) firstListing(dev hwif.DeviceID, rules []hwif.Installed) {
 			continue
 		}
 		e.gen = max(e.gen, c.Gen())
-		d.foundGen = max(d.foundGen, c.Gen())
 		d.used++
 		e.found[rules[i].Rule.Match] = rules[i]
+		dirs[c.Gen()] |= 1 << c.Dir()
+	}
+	// Half a connection is a fault whoever left it.
+	for m, in := range e.found {
+		if g := in.Rule.Cookie.Gen(); dirs[g] == 1 || dirs[g] == 2 {
+			e.dropGhost(m)
+		}
 	}
 	e.queueAll()
 }
@@ -122,14 +147,27 @@ func (e *Engine) SetFailed(dev hwif.DeviceID, text string) {
 	}
 }
 
-// ghost wants a rule of ours without a flow gone.
-func (e *Engine) ghost(r hwif.Rule) { e.ghosts = append(e.ghosts, r) }
+// ghost is a rule of ours without a flow, to be removed.
+type ghost struct {
+	rule  hwif.Rule
+	dev   hwif.DeviceID
+	found bool // it was found at the start, and counts in the device's used
+}
+
+// dropGhost wants a found rule gone.
+func (e *Engine) dropGhost(m hwif.Match) {
+	e.ghosts = append(e.ghosts, ghost{rule: e.found[m].Rule, dev: e.ports[m.InPort].Device, found: true})
+	delete(e.found, m)
+}
 
 // takeGhosts appends the removals of ghosts.
 func (e *Engine) takeGhosts(ops []hwif.Op) []hwif.Op {
-	for _, r := range e.ghosts {
-		dev := e.ports[r.Match.InPort].Device
-		ops = append(ops, hwif.Op{Kind: hwif.OpRemove, Device: dev, Rule: r, Token: hwif.Token{Flow: ghostToken}})
+	for _, g := range e.ghosts {
+		t := hwif.Token{Flow: ghostToken}
+		if g.found {
+			t.Gen = 1
+		}
+		ops = append(ops, hwif.Op{Kind: hwif.OpRemove, Device: g.dev, Rule: g.rule, Token: t})
 		e.ghostOps++
 	}
 	e.ghosts = e.ghosts[:0]
@@ -138,15 +176,15 @@ func (e *Engine) takeGhosts(ops []hwif.Op) []hwif.Op {
 
 func (e *Engine) ghostDone(d *Done) {
 	e.ghostOps--
+	if d.Op.Token.Gen == 1 {
+		e.devices[d.Op.Device].used--
+	}
 	if d.Result.Err != nil && hwif.KindOf(d.Result.Err) != hwif.KindNotExist {
 		e.stats.RuleErrors[hwif.KindOf(d.Result.Err)]++
-		e.dump = true
+		e.dump = true // it shows again in a listing
 		return
 	}
 	e.stats.Ghosts++
-	if dev := &e.devices[d.Op.Device]; dev.used > 0 && d.Op.Rule.Cookie.Gen() <= dev.foundGen {
-		dev.used--
-	}
 	e.feed()
 }
 
@@ -158,8 +196,7 @@ func (e *Engine) reap() {
 }
 
 func (e *Engine) reapFound() {
-	for m, in := range e.found {
-		delete(e.found, m)
-		e.ghost(in.Rule)
+	for m := range e.found {
+		e.dropGhost(m)
 	}
 }

@@ -48,6 +48,9 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 	if !e.synced[flow.SourceConntrack] || !e.synced[flow.SourceRoute] {
 		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseNone, "waiting for the kernel's first listing"}
 	}
+	if f.Has(flow.FlagQuiet) && !f.Has(flow.FlagPinned) {
+		return obstacle{flow.Of(flow.BelowThreshold), flow.StateCandidate, flow.CauseIdle, ""}
+	}
 	return e.judge(id, f, s)
 }
 

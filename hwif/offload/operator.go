@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/hwif/policy"
 )
 
 // Pin wants the tuple's flow in hardware before all others, now or when it
@@ -179,7 +180,8 @@ func (e *Engine) applyIntent(f *flow.Flow) {
 }
 
 // expireIntents drops leases that have run out. A pinned flow whose lease ends
-// is judged again like any other; in hardware it leaves with lease_expired.
+// is judged like any other: in hardware it leaves with lease_expired, unless
+// the policy would let it in by itself.
 func (e *Engine) expireIntents() {
 	for t, in := range e.intents {
 		if in.Expires == 0 || in.Expires > e.now {
@@ -188,7 +190,7 @@ func (e *Engine) expireIntents() {
 		delete(e.intents, t)
 		if id, ok := e.table.Find(t); ok {
 			f := e.table.At(id)
-			if s := e.stay(f); in.Kind == IntentPin && s != nil && anyRule(s) {
+			if s := e.stay(f); in.Kind == IntentPin && s != nil && anyRule(s) && e.verdict(f).Decision != policy.Offload {
 				e.because(f, flow.CauseLeaseExpired)
 				f.Until, f.Hold = e.now+flow.Time(e.opts.BackoffMin), flow.Of(flow.Backoff)
 				e.timers.add(f.Until, id, f.UID)
