@@ -194,14 +194,16 @@ func (t *Tracker) Timeouts() Timeouts {
 }
 
 // Close releases sockets and files. It must not be called before Run has
-// returned; calling it twice does nothing.
+// returned; calling it twice does nothing, and Get fails after it.
 func (t *Tracker) Close() error {
 	t.closed.Do(func() {
 		t.events.close()
 		t.spare.close()
 		t.listing.close()
 		t.write.close()
+		t.askMu.Lock()
 		t.ask.close()
+		t.askMu.Unlock()
 		t.sysctl.close()
 		t.wake.close()
 	})

@@ -66,7 +66,7 @@ func (r *reader) round() (idle bool, d time.Duration, err error) {
 		}
 		r.order.step()
 	}
-	spareEmpty := true
+	spareEmpty := false // nor known to be, when the loss shows in this round
 	if r.lossy {
 		spareEmpty = r.hold()
 	}

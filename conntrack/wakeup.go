@@ -3,6 +3,7 @@ package conntrack
 import (
 	"encoding/binary"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +11,12 @@ import (
 
 // wakeup ends a wait from another goroutine. It is an eventfd, so that one poll
 // can wait for it and for sockets.
-type wakeup struct{ fd int }
+// up and close exclude each other: a late up must not write to a descriptor that
+// has become somebody else's.
+type wakeup struct {
+	mu sync.Mutex
+	fd int
+}
 
 func (w *wakeup) open() error {
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
@@ -22,6 +28,8 @@ func (w *wakeup) open() error {
 }
 
 func (w *wakeup) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.fd >= 0 {
 		unix.Close(w.fd)
 		w.fd = -1
@@ -32,6 +40,11 @@ func (w *wakeup) close() {
 func (w *wakeup) up() {
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.fd < 0 {
+		return
+	}
 	// EAGAIN means that the counter is full, so the waiter is awake already.
 	_, _ = unix.Write(w.fd, one[:])
 }
