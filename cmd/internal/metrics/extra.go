@@ -1,29 +1,13 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
 
-// Conntrack is what the conntrack source counts for itself.
-type Conntrack struct {
-	Messages      uint64 // netlink messages read
-	Own           uint64 // echoes of the daemon's own changes, ignored
-	Touches       uint64 // time-outs written
-	TouchFailures uint64
-	Prepares      uint64 // entries made ready for hardware
-}
+	"github.com/shunt-offload/shunt/conntrack"
+	"github.com/shunt-offload/shunt/route"
+)
 
-// Route is what the route source counts for itself.
-type Route struct {
-	Queries uint64 // routes asked of the kernel
-	Events  uint64 // notifications read
-	Watched uint64 // flows whose routes are watched
-}
-
-// API is what the gRPC server counts.
-type API struct {
-	Watches int // watch streams open
-}
-
-// extra is one row whose number does not come from the engine.
+// extra is one row whose numbers do not come from the engine.
 type extra struct {
 	name, help string
 	kind       prometheus.ValueType
@@ -34,26 +18,76 @@ type extra struct {
 
 func extraTable(s Sources) []extra {
 	var out []extra
-	add := func(name, help string, kind prometheus.ValueType, value func() float64) {
-		out = append(out, extra{name: name, help: help, kind: kind, values: func() []float64 { return []float64{value()} }})
+	if s.Conntrack != nil {
+		out = append(out, conntrackTable(s.Conntrack)...)
 	}
-	if f := s.Conntrack; f != nil {
-		add("shunt_conntrack_messages_total", "Netlink messages read from conntrack.", counter, func() float64 { return float64(f().Messages) })
-		add("shunt_conntrack_own_changes_total", "Echoes of the daemon's own changes of entries, ignored.", counter, func() float64 { return float64(f().Own) })
+	if s.Route != nil {
+		out = append(out, routeTable(s.Route)...)
+	}
+	if s.Watches != nil {
 		out = append(out, extra{
-			name: "shunt_touches_total", help: "Time-outs written to conntrack for flows whose packets it does not see, by result.",
-			kind: counter, label: "result", words: []string{"ok", "failed"},
-			values: func() []float64 { c := f(); return []float64{float64(c.Touches), float64(c.TouchFailures)} },
+			name: "shunt_watch_streams", help: "Watch streams that clients hold open.", kind: gauge,
+			values: func() []float64 { return []float64{float64(s.Watches())} },
 		})
-		add("shunt_prepares_total", "Conntrack entries made ready for hardware.", counter, func() float64 { return float64(f().Prepares) })
-	}
-	if f := s.Route; f != nil {
-		add("shunt_route_queries_total", "Routes asked of the kernel.", counter, func() float64 { return float64(f().Queries) })
-		add("shunt_route_events_total", "Notifications of routes, neighbours, links, addresses and rules read.", counter, func() float64 { return float64(f().Events) })
-		add("shunt_route_watched_flows", "Flows whose routes are watched.", gauge, func() float64 { return float64(f().Watched) })
-	}
-	if f := s.API; f != nil {
-		add("shunt_watch_streams", "Watch streams that clients hold open.", gauge, func() float64 { return float64(f().Watches) })
 	}
 	return out
+}
+
+func conntrackTable(get func() conntrack.Stats) []extra {
+	split := func(name, help, label string, words []string, value func(conntrack.Stats) []uint64) extra {
+		return extra{name: name, help: help, kind: counter, label: label, words: words,
+			values: func() []float64 { return floats(value(get())...) }}
+	}
+	return []extra{
+		split("shunt_conntrack_messages_total", "Event messages read from conntrack, by group.", "group",
+			[]string{"new", "update", "destroy"},
+			func(s conntrack.Stats) []uint64 { return []uint64{s.New, s.Update, s.Destroy} }),
+		split("shunt_conntrack_ignored_total", "Messages that told the engine nothing: the daemon's own changes, overtaken ones, other protocols, undecodable ones.", "why",
+			[]string{"own", "late", "foreign", "malformed"},
+			func(s conntrack.Stats) []uint64 { return []uint64{s.Own, s.Late, s.Foreign, s.Malformed} }),
+		split("shunt_conntrack_listings_total", "Listings of the conntrack table, by whether they counted.", "result",
+			[]string{"ok", "void"},
+			func(s conntrack.Stats) []uint64 { return []uint64{s.Listings, s.ListingsVoid} }),
+		split("shunt_prepares_total", "Conntrack entries that were to be made ready for hardware, by result.", "result",
+			[]string{"ok", "gone", "failed"},
+			func(s conntrack.Stats) []uint64 {
+				return []uint64{less(s.Prepares, s.PrepareGone+s.PrepareErrors), s.PrepareGone, s.PrepareErrors}
+			}),
+		split("shunt_touches_total", "Time-outs to be refreshed for flows whose packets conntrack does not see, by result.", "result",
+			[]string{"written", "needless", "gone", "failed", "dropped"},
+			func(s conntrack.Stats) []uint64 {
+				return []uint64{s.TouchWrites, less(s.Touches, s.TouchWrites), s.TouchGone, s.TouchErrors, s.TouchDropped}
+			}),
+	}
+}
+
+func routeTable(get func() route.Stats) []extra {
+	row := func(name, help string, kind prometheus.ValueType, value func(route.Stats) float64) extra {
+		return extra{name: name, help: help, kind: kind, values: func() []float64 { return []float64{value(get())} }}
+	}
+	return []extra{
+		row("shunt_route_lookups_total", "Routes asked of the kernel.", counter, func(s route.Stats) float64 { return float64(s.Lookups) }),
+		row("shunt_route_judged_total", "Flows whose routes were looked up, for the first time or again.", counter, func(s route.Stats) float64 { return float64(s.Judged) }),
+		row("shunt_route_messages_total", "Notifications of routes, neighbours, links, addresses and rules handled.", counter, func(s route.Stats) float64 { return float64(s.Messages) }),
+		row("shunt_route_dirty_total", "Flows whose cached routes came into doubt.", counter, func(s route.Stats) float64 { return float64(s.Dirty) }),
+		row("shunt_route_watched_flows", "Flows whose routes are watched.", gauge, func(s route.Stats) float64 { return float64(s.Flows) }),
+		row("shunt_route_paths", "Distinct ways that the watched flows share.", gauge, func(s route.Stats) float64 { return float64(s.Paths) }),
+		row("shunt_route_waiting_flows", "Flows that wait for their routes to be looked up.", gauge, func(s route.Stats) float64 { return float64(s.Queued) }),
+	}
+}
+
+func floats(vs ...uint64) []float64 {
+	out := make([]float64, len(vs))
+	for i, v := range vs {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+// less is a-b, 0 when the two were read at such moments that b is ahead.
+func less(a, b uint64) uint64 {
+	if b > a {
+		return 0
+	}
+	return a - b
 }

@@ -20,9 +20,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/goleak"
 
+	"github.com/shunt-offload/shunt/conntrack"
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
 	"github.com/shunt-offload/shunt/hwif/offload"
+	"github.com/shunt-offload/shunt/route"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -64,11 +66,17 @@ func numbered() *offload.Stats {
 func sourcesOf(s *offload.Stats) Sources {
 	return Sources{
 		Engine: func() *offload.Stats { return s },
-		Conntrack: func() Conntrack {
-			return Conntrack{Messages: 2001, Own: 2002, Touches: 2003, TouchFailures: 2004, Prepares: 2005}
+		Conntrack: func() conntrack.Stats {
+			return conntrack.Stats{
+				New: 2001, Update: 2002, Destroy: 2003, Own: 2004, Late: 2005, Foreign: 2006, Malformed: 2007,
+				Listings: 2008, ListingsVoid: 2009, Prepares: 2100, PrepareGone: 11, PrepareErrors: 12,
+				Touches: 2300, TouchWrites: 13, TouchGone: 2014, TouchErrors: 2015, TouchDropped: 2016,
+			}
 		},
-		Route: func() Route { return Route{Queries: 3001, Events: 3002, Watched: 3003} },
-		API:   func() API { return API{Watches: 4001} },
+		Route: func() route.Stats {
+			return route.Stats{Lookups: 3001, Judged: 3002, Messages: 3003, Dirty: 3004, Flows: 3005, Paths: 3006, Queued: 3007}
+		},
+		Watches: func() int { return 4001 },
 	}
 }
 
@@ -127,18 +135,22 @@ func TestClosedWords(t *testing.T) {
 	}
 	kinds := wordsOf(hwif.Kinds())
 	want := map[string][]string{
-		"shunt_flows{state}":                  wordsOf(flow.States()),
-		"shunt_not_offloaded_flows{reason}":   wordsOf(flow.AllReasons()),
-		"shunt_removals_total{cause}":         wordsOf(flow.Causes()),
-		"shunt_installs_total{result}":        append([]string{"ok"}, kinds...),
-		"shunt_rule_errors_total{kind}":       kinds,
-		"shunt_packets_total{path}":           {"kernel", "nic"},
-		"shunt_bytes_total{path}":             {"kernel", "nic"},
-		"shunt_conntrack_entries_total{kind}": {"new", "update", "destroy", "listed"},
-		"shunt_events_lost_total{source}":     {"conntrack", "route"},
-		"shunt_listings_total{source}":        {"conntrack", "route"},
-		"shunt_source_synced{source}":         {"conntrack", "route"},
-		"shunt_touches_total{result}":         {"ok", "failed"},
+		"shunt_flows{state}":                     wordsOf(flow.States()),
+		"shunt_not_offloaded_flows{reason}":      wordsOf(flow.AllReasons()),
+		"shunt_removals_total{cause}":            wordsOf(flow.Causes()),
+		"shunt_installs_total{result}":           append([]string{"ok"}, kinds...),
+		"shunt_rule_errors_total{kind}":          kinds,
+		"shunt_packets_total{path}":              {"kernel", "nic"},
+		"shunt_bytes_total{path}":                {"kernel", "nic"},
+		"shunt_conntrack_entries_total{kind}":    {"new", "update", "destroy", "listed"},
+		"shunt_events_lost_total{source}":        {"conntrack", "route"},
+		"shunt_listings_total{source}":           {"conntrack", "route"},
+		"shunt_source_synced{source}":            {"conntrack", "route"},
+		"shunt_conntrack_messages_total{group}":  {"new", "update", "destroy"},
+		"shunt_conntrack_ignored_total{why}":     {"own", "late", "foreign", "malformed"},
+		"shunt_conntrack_listings_total{result}": {"ok", "void"},
+		"shunt_prepares_total{result}":           {"ok", "gone", "failed"},
+		"shunt_touches_total{result}":            {"written", "needless", "gone", "failed", "dropped"},
 	}
 	for name, words := range want {
 		slices.Sort(words)
@@ -156,7 +168,7 @@ func TestClosedWords(t *testing.T) {
 // TestMissingSources: a source that is not there leaves its metrics out.
 func TestMissingSources(t *testing.T) {
 	text := scrape(t, NewCollector(Sources{Engine: func() *offload.Stats { return &offload.Stats{} }}))
-	for _, name := range []string{"shunt_touches_total", "shunt_route_queries_total", "shunt_watch_streams"} {
+	for _, name := range []string{"shunt_touches_total", "shunt_route_lookups_total", "shunt_watch_streams"} {
 		if strings.Contains(text, name) {
 			t.Errorf("%s is there without its source", name)
 		}

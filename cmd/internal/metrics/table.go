@@ -3,16 +3,18 @@ package metrics
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/shunt-offload/shunt/conntrack"
 	"github.com/shunt-offload/shunt/hwif/offload"
+	"github.com/shunt-offload/shunt/route"
 )
 
 // Sources are asked once per scrape, from the scrape's goroutine. Those that
 // are nil leave their metrics out.
 type Sources struct {
 	Engine    func() *offload.Stats // required
-	Conntrack func() Conntrack
-	Route     func() Route
-	API       func() API
+	Conntrack func() conntrack.Stats
+	Route     func() route.Stats
+	Watches   func() int // watch streams open
 }
 
 // metric is one row: a name, what it means, and where its samples come from.
