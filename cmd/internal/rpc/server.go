@@ -140,7 +140,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for _, l := range listeners {
 		g.Go(func() error {
-			if err := s.grpc.Serve(l); err != nil {
+			// Stopped before it began is an end like any other.
+			if err := s.grpc.Serve(l); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 				return fmt.Errorf("serve %s: %w", l.Addr(), err)
 			}
 			return nil
