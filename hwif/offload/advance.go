@@ -158,7 +158,7 @@ func (e *Engine) wait(id flow.ID, f *flow.Flow, st flow.State, r flow.Reason) {
 func (e *Engine) free(id flow.ID, f *flow.Flow) {
 	f.Reasons = e.recount(f.Reasons, 0)
 	e.setState(id, f, flow.StateGone)
-	e.log.gone(f.Seq, e.view(id))
+	e.log.gone(e.view(id))
 	e.stats.Flows[flow.StateGone]--
 	e.stats.Tracked--
 	delete(e.texts, id)

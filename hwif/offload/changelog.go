@@ -13,10 +13,10 @@ const goneLen = 1 << 12
 // is, or its last view when it has ended.
 type changeLog struct {
 	seq   uint64
-	ids   []flow.ID // by seq modulo logLen
-	views map[uint64]View
-	queue []uint64 // keys of views, oldest first, as a ring
-	head  int
+	ids   []flow.ID         // by seq modulo logLen
+	where map[uint64]uint32 // number of an ended flow's last change → place in views
+	views []View            // ring of last views, each with the Seq it is kept under
+	head  int               // place of the oldest, once the ring is full
 }
 
 func (l *changeLog) changed(id flow.ID) uint64 {
@@ -29,19 +29,30 @@ func (l *changeLog) changed(id flow.ID) uint64 {
 }
 
 // gone keeps the last view of a flow under the number of its last change.
-func (l *changeLog) gone(seq uint64, v View) {
-	if l.views == nil {
-		l.views = make(map[uint64]View, goneLen)
-	}
+func (l *changeLog) gone(v View) {
 	v.Gone = true
-	if len(l.queue) < goneLen {
-		l.queue = append(l.queue, seq)
+	if l.where == nil {
+		l.where, l.views = make(map[uint64]uint32, goneLen), make([]View, 0, goneLen)
+	}
+	place := len(l.views)
+	if place < goneLen {
+		l.views = append(l.views, v)
 	} else {
-		delete(l.views, l.queue[l.head])
-		l.queue[l.head] = seq
+		place = l.head
+		delete(l.where, l.views[place].Seq)
+		l.views[place] = v
 		l.head = (l.head + 1) % goneLen
 	}
-	l.views[seq] = v
+	l.where[v.Seq] = uint32(place)
+}
+
+// last gives the last view of a flow that ended with change seq.
+func (l *changeLog) last(seq uint64) (*View, bool) {
+	place, ok := l.where[seq]
+	if !ok {
+		return nil, false
+	}
+	return &l.views[place], true
 }
 
 // reaches reports whether every change after seq is still told of. Views of
@@ -50,5 +61,5 @@ func (l *changeLog) reaches(seq uint64) bool {
 	if seq > l.seq || l.seq-seq > logLen {
 		return false
 	}
-	return len(l.queue) < goneLen || seq >= l.queue[l.head]-1
+	return len(l.views) < goneLen || seq+1 >= l.views[l.head].Seq
 }

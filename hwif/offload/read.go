@@ -48,8 +48,8 @@ func (e *Engine) Since(seq uint64, max int, out []Delta) (deltas []Delta, next u
 	}
 	for got := 0; seq < e.log.seq && got < max; {
 		seq++
-		if v, gone := e.log.views[seq]; gone {
-			out = append(out, Delta{Seq: seq, View: v})
+		if v, gone := e.log.last(seq); gone {
+			out = append(out, Delta{Seq: seq, View: *v})
 			got++
 			continue
 		}

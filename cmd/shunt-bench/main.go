@@ -1,0 +1,25 @@
+// Shunt-bench measures shunt and prints one line per figure:
+//
+//	figure NAME VALUE UNIT
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	root := &cobra.Command{
+		Use:           "shunt-bench",
+		Short:         "Measure shunt",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(forwardCommand(), engineCommand())
+	if err := root.Execute(); err != nil {
+		fmt.Fprintln(os.Stderr, "shunt-bench:", err)
+		os.Exit(1)
+	}
+}
