@@ -1,6 +1,10 @@
 package offload
 
 import (
+	"cmp"
+	"maps"
+	"slices"
+
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
 )
@@ -71,8 +75,8 @@ func (e *Engine) firstListing(dev hwif.DeviceID, rules []hwif.Installed) {
 		dirs[c.Gen()] |= 1 << c.Dir()
 	}
 	// Half a connection is a fault whoever left it.
-	for m, in := range e.found {
-		if g := in.Rule.Cookie.Gen(); dirs[g] == 1 || dirs[g] == 2 {
+	for _, m := range e.inOrder() {
+		if g := e.found[m].Rule.Cookie.Gen(); dirs[g] == 1 || dirs[g] == 2 {
 			e.dropGhost(m)
 		}
 	}
@@ -196,7 +200,16 @@ func (e *Engine) reap() {
 }
 
 func (e *Engine) reapFound() {
-	for m := range e.found {
+	for _, m := range e.inOrder() {
 		e.dropGhost(m)
 	}
+}
+
+// inOrder lists the matches of found rules by cookie, so that the same input
+// gives the same operations.
+func (e *Engine) inOrder() []hwif.Match {
+	return slices.SortedFunc(maps.Keys(e.found), func(a, b hwif.Match) int {
+		x, y := e.found[a].Rule.Cookie, e.found[b].Rule.Cookie
+		return cmp.Or(cmp.Compare(x.Gen(), y.Gen()), cmp.Compare(x.Dir(), y.Dir()))
+	})
 }
