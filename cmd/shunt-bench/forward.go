@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 
@@ -84,18 +83,13 @@ func forward(ctx context.Context, bin string, rounds int, each time.Duration) (e
 	return nil
 }
 
-func median(v []float64) float64 {
-	s := slices.Sorted(slices.Values(v))
-	return s[len(s)/2]
-}
-
-// flow opens a UDP flow with a few datagrams both ways, so that conntrack knows it.
-func flow(ctx context.Context, l *lab.Lab, demo string) (*rig.Transfer, error) {
+// openFlow opens a UDP flow with a few datagrams both ways, so that conntrack knows it.
+func openFlow(ctx context.Context, l *lab.Lab, demo string) (*rig.Transfer, error) {
 	return rig.UDP(ctx, l, demo, 4, traffic.UDPRequest{Datagrams: 50, Size: 64, Rate: 50, Direction: traffic.Both})
 }
 
 func viaKernel(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration) (float64, error) {
-	t, err := flow(ctx, l, p.Demo)
+	t, err := openFlow(ctx, l, p.Demo)
 	if err != nil {
 		return 0, err
 	}
@@ -135,7 +129,7 @@ func viaNIC(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration)
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, d.Stop()) }()
-	t, err := flow(ctx, l, p.Demo)
+	t, err := openFlow(ctx, l, p.Demo)
 	if err != nil {
 		return 0, err
 	}
