@@ -50,16 +50,19 @@ func (k *Kernel) judge(in hwif.Ifindex, b []byte, o sim.Out) {
 	port, want, why := k.slow(in, b, true)
 	switch {
 	case why != nil:
-		k.stats.WrongText = fmt.Sprintf("the kernel would not have forwarded: in %d %x", in, b)
+		k.stats.WrongText = fmt.Sprintf("the kernel would not have forwarded: in %d %x", in, head(b))
 	case port != o.Port:
 		k.stats.WrongText = fmt.Sprintf("left by port %d, the kernel would have used %d", o.Port, port)
 	case !bytes.Equal(want, o.Frame):
-		k.stats.WrongText = fmt.Sprintf("left as %x, the kernel would have sent %x", o.Frame, want)
+		k.stats.WrongText = fmt.Sprintf("left as %x, the kernel would have sent %x", head(o.Frame), head(want))
 	default:
 		return
 	}
 	k.stats.Wrong++
 }
+
+// head is as much of a frame as an error needs: every header that NAT touches.
+func head(b []byte) []byte { return b[:min(len(b), 80)] }
 
 // slow is the slow path. With dry it changes nothing: it tells what would be. When
 // the frame is not forwarded, why is the count that it falls under.

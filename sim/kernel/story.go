@@ -83,7 +83,9 @@ const storyBeat = 100 * time.Millisecond
 // Play plays the demonstration on a router of NewDemo, in its clock's time: eight
 // connections send; a third of the way in, the IPv4 default route gets another
 // gateway; half way, the IPv6 route moves to the other uplink; at two thirds, one
-// connection closes. It returns ctx's error when it is cut short.
+// connection closes. After each of these the hosts are silent for one beat, which is
+// the time that a daemon has to put its rules right. Play returns ctx's error when it
+// is cut short.
 func (k *Kernel) Play(ctx context.Context, opts StoryOptions) error {
 	if opts.Length == 0 {
 		opts.Length = time.Minute
@@ -119,15 +121,18 @@ func (k *Kernel) Play(ctx context.Context, opts StoryOptions) error {
 	}
 	begin := k.clock.Now()
 	for at := time.Duration(0); at < opts.Length; at += storyBeat {
+		silent := false
 		for len(chapters) > 0 && at >= chapters[0].at {
 			log.Info(chapters[0].text)
 			if err := chapters[0].do(); err != nil {
 				return fmt.Errorf("play the story: %s: %w", chapters[0].text, err)
 			}
-			chapters = chapters[1:]
+			chapters, silent = chapters[1:], true
 		}
 		for i, f := range flows {
-			f.Send(4+8*(i%3), 1000*(4+8*(i%3)))
+			if !silent {
+				f.Send(4+8*(i%3), 1000*(4+8*(i%3)))
+			}
 		}
 		if err := k.clock.Wait(ctx, begin+flow.Time(at+storyBeat)); err != nil {
 			return err

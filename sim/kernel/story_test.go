@@ -31,13 +31,12 @@ func TestPlay(t *testing.T) {
 		go func() { ended <- loop.Run(ctx) }()
 		time.Sleep(time.Second)
 
-		must(t, k.Play(ctx, kernel.StoryOptions{}))
+		must(t, k.Play(ctx, kernel.StoryOptions{Length: 15 * time.Second}))
 		s := k.Stats()
-		if s.NIC.Packets < 9*s.Forwarded.Packets {
-			t.Errorf("the card forwarded %d packets, the kernel %d; want nine in ten by the card", s.NIC.Packets, s.Forwarded.Packets)
+		if s.NIC.Packets < 3*s.Forwarded.Packets {
+			t.Errorf("the card forwarded %d packets, the kernel %d; want three in four by the card", s.NIC.Packets, s.Forwarded.Packets)
 		}
-		// What was under way while the daemon heard of a change; a beat is far more.
-		if s.Wrong > 100 {
+		if s.Wrong != 0 { // a beat after each change, the rules are right again
 			t.Errorf("%d frames were wrong: %s", s.Wrong, s.WrongText)
 		}
 		if s.Lost != 0 || s.NoRoute != 0 || s.NoNeighbour != 0 || s.Invalid != 0 {
