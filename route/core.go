@@ -1,0 +1,163 @@
+package route
+
+import (
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/route/rtnl"
+)
+
+// host is what the core asks of the kernel besides look-ups.
+type host interface {
+	// Link reads an interface as it is now.
+	Link(hwif.Ifindex) (rtnl.Link, error)
+	// UseNeigh has a neighbour resolved or confirmed.
+	UseNeigh(n *rtnl.Neigh, create bool) error
+}
+
+type kernel struct{ *rtnl.Conn }
+
+// core is the resolver without sockets: notifications and commands go in, events
+// come out of emit. No goroutine, no clock. Owned by Run.
+type core struct {
+	view  *picture
+	ask   asker
+	index *index
+	host  host
+	emit  func(flow.Event)
+	stats Stats
+
+	work   []task   // flows to look up again, oldest first
+	sweeps [2]sweep // by famIndex
+	again  sweepLap // the periodic round
+	stale  stale    // what to list again before the next look-up
+	now    flow.Time
+
+	jobs  []job
+	olds  []verdict
+	batch []flow.Query
+	used  map[neighKey]flow.Time // when NTF_USE was last sent for a resolution
+}
+
+// stale marks listings that a notification made untrue.
+type stale struct {
+	rules    [2]bool // by famIndex
+	policies bool
+	lost     bool
+}
+
+func newCore(l lookup, markKnown bool) core {
+	v := newPicture()
+	return core{view: v, ask: asker{picture: v, lookup: l, markKnown: markKnown},
+		index: newIndex(), used: map[neighKey]flow.Time{}}
+}
+
+// resolve answers queries, at most chunk of them and of different IDs.
+func (c *core) resolve(qs []flow.Query) error {
+	c.jobs = c.jobs[:0]
+	for i := range qs {
+		c.jobs = append(c.jobs, job{q: &qs[i], full: true})
+	}
+	if err := c.ask.judge(c.jobs); err != nil {
+		return err
+	}
+	c.stats.Judged += uint64(len(qs))
+	for i := range c.jobs {
+		j := &c.jobs[i]
+		if trackable(j.q) {
+			c.index.put(j.q, &j.v)
+		}
+		c.emit(j.v.answer(j.q))
+		c.wake(&j.v)
+	}
+	return nil
+}
+
+// trackable reports whether a notification can ever be about q.
+func trackable(q *flow.Query) bool {
+	a, b := q.Orig.SrcAddr(), q.Reply.SrcAddr()
+	return a.IsValid() && b.IsValid() && !a.Is4In6() && !b.Is4In6()
+}
+
+// explain judges one query without a trace.
+func (c *core) explain(q *flow.Query) (flow.Answer, error) {
+	c.jobs = append(c.jobs[:0], job{q: q, full: true})
+	if err := c.ask.judge(c.jobs); err != nil {
+		return flow.Answer{}, err
+	}
+	return c.jobs[0].v.answer(q), nil
+}
+
+// reconsider looks tracked flows up again, at most chunk of them. Those whose
+// answer differs become dirty for the cause given, or, with CauseNone, for the
+// one that the difference shows; a flow that waited for its neighbour is answered.
+func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text string, at flow.Time) error {
+	c.jobs, c.olds = c.jobs[:0], c.olds[:0]
+	for _, id := range ids {
+		t := c.index.get(id)
+		if t == nil {
+			continue
+		}
+		t.queued = false
+		j := job{q: &t.q, full: full, quiet: true}
+		old := c.index.found(t)
+		if t.reasons.Without(flow.NeighbourUnresolved) == 0 {
+			j.in = old.path[flow.Orig].L3In
+		} else {
+			j.full = true
+		}
+		c.jobs, c.olds = append(c.jobs, j), append(c.olds, old)
+	}
+	if len(c.jobs) == 0 {
+		return nil
+	}
+	if err := c.ask.judge(c.jobs); err != nil {
+		return err
+	}
+	c.stats.Judged += uint64(len(c.jobs))
+	byCause := map[flow.Cause][]flow.ID{}
+	for i := range c.jobs {
+		j, old := &c.jobs[i], &c.olds[i]
+		switch {
+		case old.same(&j.v):
+		case old.reasons == flow.Of(flow.NeighbourUnresolved) && j.v.reasons == 0:
+			c.settle(j)
+		default:
+			why := old.cause(&j.v)
+			if cause != flow.CauseNone && why == flow.CauseRouteChanged {
+				why = cause
+			}
+			byCause[why] = append(byCause[why], j.q.ID)
+		}
+	}
+	for why, ids := range byCause {
+		c.dirty(ids, why, text, at)
+	}
+	return nil
+}
+
+// settle answers a flow whose neighbour has been resolved.
+func (c *core) settle(j *job) {
+	q := *j.q
+	c.index.amend(c.index.get(q.ID), &j.v)
+	c.stats.Resolved++
+	a := j.v.answer(&q)
+	a.Text = "resolved now"
+	c.emit(a)
+	c.wake(&j.v)
+}
+
+// dirty ends the tracking of flows and says so. ids may hold some twice, and
+// some that are gone.
+func (c *core) dirty(ids []flow.ID, cause flow.Cause, text string, at flow.Time) {
+	out := make([]flow.ID, 0, len(ids))
+	for _, id := range ids {
+		if c.index.drop(id) {
+			out = append(out, id)
+		}
+	}
+	if len(out) == 0 {
+		return
+	}
+	c.stats.Dirty += uint64(len(out))
+	c.emit(flow.Dirty{IDs: out, Cause: cause, Text: text, At: at})
+}

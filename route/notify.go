@@ -1,0 +1,172 @@
+package route
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/route/rtnl"
+)
+
+// notice handles notifications in their order. Its cost grows with the flows
+// that they affect, not with those that are tracked.
+func (c *core) notice(n *rtnl.Notice) {
+	for m := range rtnl.Messages(n.Data) {
+		c.stats.Messages++
+		if n.XFRM {
+			c.stale.policies = true
+			c.sweepAll("IPsec policies changed")
+			continue
+		}
+		c.message(&m)
+	}
+	if n.Lost {
+		c.stats.Losses++
+		c.stale.lost = true
+		c.emit(flow.Loss{Source: flow.SourceRoute, Text: "a routing notification socket overflowed; a larger receive buffer helps"})
+	}
+}
+
+func (c *core) message(m *rtnl.Msg) {
+	switch m.Type {
+	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if l, ok := rtnl.ParseLink(m.Body, m.Type == unix.RTM_DELLINK); ok {
+			c.onLink(&l, m.Type == unix.RTM_DELLINK)
+		}
+	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
+		if n, ok := rtnl.ParseNeigh(m.Body); ok {
+			c.onNeigh(&n, m.Type == unix.RTM_DELNEIGH)
+		}
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		if r, ok := rtnl.ParseRoute(m.Body); ok && r.Flags&unix.RTM_F_CLONED == 0 {
+			c.onRoute(&r, m)
+		}
+	case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		if a, ok := rtnl.ParseAddress(m.Body); ok {
+			c.onAddress(&a, m.Type == unix.RTM_DELADDR)
+		}
+	case unix.RTM_NEWRULE, unix.RTM_DELRULE:
+		if r, ok := rtnl.ParseRule(m.Body); ok {
+			c.stale.rules[famIndex(r.Family)] = true
+			c.ask.forget()
+			c.sweep(r.Family, fmt.Sprintf("policy rule %d changed", r.Priority))
+		}
+	case unix.RTM_NEWNETCONF:
+		if v, ok := rtnl.ParseConf(m.Body); ok && c.view.setConf(v) {
+			c.ask.forget()
+			c.sweep(v.Family, "forwarding configuration changed on "+c.confName(v.Ifindex))
+		}
+	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
+		c.ask.forget()
+		c.sweepAll("a nexthop object changed") // a group has no family
+	}
+}
+
+func (c *core) confName(i int32) string {
+	switch i {
+	case rtnl.ConfAll:
+		return "all interfaces"
+	case rtnl.ConfDefault:
+		return "new interfaces"
+	}
+	return c.view.name(hwif.Ifindex(i))
+}
+
+// onRoute looks at the flows inside the announced prefix, whether they used
+// that route or a less specific one.
+func (c *core) onRoute(r *rtnl.Route, m *rtnl.Msg) {
+	what := "added"
+	switch {
+	case m.Type == unix.RTM_DELROUTE:
+		what = "deleted"
+	case m.Flags&unix.NLM_F_REPLACE != 0:
+		what = "replaced"
+	}
+	c.view.tos.set(r, m.Type == unix.RTM_NEWROUTE)
+	c.ask.forget()
+	if c.index.count > 0 {
+		c.affected(r.Prefix(), "route "+r.String()+" "+what)
+	}
+}
+
+// onAddress looks at everything of the family when the set of local addresses
+// changes. Refreshed lifetimes are no change.
+func (c *core) onAddress(a *rtnl.Address, gone bool) {
+	k := addrKey{addr: a.Addr, ifindex: a.Ifindex, len: a.Len, family: a.Family}
+	flags, had := c.view.addrs[k]
+	switch {
+	case gone && !had, !gone && had && flags == a.Flags:
+		return
+	case gone:
+		delete(c.view.addrs, k)
+	default:
+		c.view.addrs[k] = a.Flags
+	}
+	c.ask.forget()
+	c.sweep(a.Family, fmt.Sprintf("address %s on %s changed", a.Addr.Netip(a.Family), c.view.name(a.Ifindex)))
+}
+
+// onLink compares an interface with what was known. Down takes its flows out
+// without asking: IPv4 routes go with it in silence. Anything that may let
+// routes appear or vanish in silence is followed by a round over everything.
+func (c *core) onLink(l *rtnl.Link, gone bool) {
+	old, known := c.view.links[l.Index]
+	if gone {
+		if known {
+			delete(c.view.links, l.Index)
+			c.linkDown(&old, old.Name+" was removed")
+		}
+		return
+	}
+	c.view.links[l.Index] = *l
+	if known && old == *l {
+		return
+	}
+	switch {
+	case old.Up() && !l.Up():
+		c.linkDown(l, l.Name+" went down")
+	case known && old.Up() == l.Up():
+		c.linkChanged(&old, l)
+	default:
+		c.ask.forget()
+		c.sweepAll(l.Name + " appeared or came up")
+	}
+}
+
+func (c *core) linkDown(l *rtnl.Link, text string) {
+	var ids []flow.ID
+	c.index.onLink(l.Index, func(id flow.ID) { ids = append(ids, id) })
+	c.dirty(ids, flow.CauseLinkDown, text, c.now)
+	c.ask.forget()
+	c.sweepAll(text)
+}
+
+func (c *core) linkChanged(old, l *rtnl.Link) {
+	a, b := *old, *l
+	a.Name, b.Name = "", ""
+	a.Flags, b.Flags = a.Flags&unix.IFF_NOARP, b.Flags&unix.IFF_NOARP
+	if a == b {
+		return
+	}
+	var ids []flow.ID
+	c.index.onLink(l.Index, func(id flow.ID) { ids = append(ids, id) })
+	c.enqueue(ids, l.Name+" changed"+difference(old, l))
+	if old.Master != l.Master { // into or out of a VRF: routes move in silence
+		c.ask.forget()
+		c.sweepAll(l.Name + " changed its master")
+	}
+}
+
+func difference(a, b *rtnl.Link) string {
+	switch {
+	case a.MTU != b.MTU:
+		return fmt.Sprintf(" its MTU from %d to %d", a.MTU, b.MTU)
+	case a.MAC != b.MAC:
+		return fmt.Sprintf(" its address from %s to %s", a.MAC, b.MAC)
+	case a.Master != b.Master:
+		return " its master"
+	}
+	return ""
+}

@@ -1,0 +1,111 @@
+package rtnl
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+)
+
+// Link is one interface, as RTM_NEWLINK tells it.
+type Link struct {
+	Name      string // IFLA_IFNAME
+	Kind      string // IFLA_INFO_KIND: "vlan", "bridge"; empty for most hardware
+	SlaveKind string // IFLA_INFO_SLAVE_KIND: what the master is
+	Index     hwif.Ifindex
+	Parent    hwif.Ifindex // IFLA_LINK
+	Master    hwif.Ifindex // IFLA_MASTER
+	Flags     uint32       // IFF_*
+	MTU       uint32       // IFLA_MTU
+	MTU6      uint32       // IFLA_INET6_CONF mtu6, 0 when IPv6 is off there
+	Type      uint16       // ARPHRD_*
+	VLAN      hwif.VLAN    // IFLA_VLAN_ID
+	VLANProto uint16       // IFLA_VLAN_PROTOCOL
+	MAC       hwif.MAC     // IFLA_ADDRESS
+	Foreign   bool         // IFLA_LINK_NETNSID: Parent is in another namespace
+	EgressQoS bool         // IFLA_VLAN_EGRESS_QOS is not empty: PCP follows the packet's priority
+}
+
+// Up reports whether the interface is up and has carrier.
+func (l *Link) Up() bool {
+	const up = unix.IFF_UP | unix.IFF_LOWER_UP
+	return l.Flags&up == up
+}
+
+const devconfMTU6 = 2 // DEVCONF_MTU6
+
+// ParseLink reads a struct ifinfomsg and its attributes. ok is false for
+// messages that are not about the interface itself: a bridge port's
+// (AF_BRIDGE, whose DELLINK means "left the bridge"), and partial ones, such as
+// wireless events, which lack IFLA_MTU. gone needs only the index.
+func ParseLink(b []byte, gone bool) (l Link, ok bool) {
+	if len(b) < unix.SizeofIfInfomsg || b[0] != unix.AF_UNSPEC {
+		return l, false
+	}
+	l.Type = ne.Uint16(b[2:])
+	l.Index = hwif.Ifindex(ne.Uint32(b[4:]))
+	l.Flags = ne.Uint32(b[8:])
+	hasMTU := false
+	for typ, v := range attrs(b[unix.SizeofIfInfomsg:]) {
+		switch typ {
+		case unix.IFLA_IFNAME:
+			l.Name = cstring(v)
+		case unix.IFLA_LINK:
+			l.Parent = hwif.Ifindex(u32(v))
+		case unix.IFLA_LINK_NETNSID:
+			l.Foreign = true
+		case unix.IFLA_MASTER:
+			l.Master = hwif.Ifindex(u32(v))
+		case unix.IFLA_MTU:
+			l.MTU, hasMTU = u32(v), true
+		case unix.IFLA_ADDRESS:
+			if len(v) == len(l.MAC) {
+				copy(l.MAC[:], v)
+			}
+		case unix.IFLA_LINKINFO:
+			l.info(v)
+		case unix.IFLA_AF_SPEC:
+			l.afSpec(v)
+		}
+	}
+	return l, l.Index != 0 && (gone || hasMTU)
+}
+
+func (l *Link) info(b []byte) {
+	var data []byte
+	for typ, v := range attrs(b) {
+		switch typ {
+		case unix.IFLA_INFO_KIND:
+			l.Kind = cstring(v)
+		case unix.IFLA_INFO_SLAVE_KIND:
+			l.SlaveKind = cstring(v)
+		case unix.IFLA_INFO_DATA:
+			data = v
+		}
+	}
+	if l.Kind != "vlan" {
+		return
+	}
+	for typ, v := range attrs(data) {
+		switch typ {
+		case unix.IFLA_VLAN_ID:
+			l.VLAN = hwif.VLAN(u16(v))
+		case unix.IFLA_VLAN_PROTOCOL:
+			l.VLANProto = be16(v)
+		case unix.IFLA_VLAN_EGRESS_QOS:
+			l.EgressQoS = len(v) > 0
+		}
+	}
+}
+
+func (l *Link) afSpec(b []byte) {
+	for af, v := range attrs(b) {
+		if af != unix.AF_INET6 {
+			continue
+		}
+		for typ, conf := range attrs(v) {
+			if typ == unix.IFLA_INET6_CONF {
+				l.MTU6 = u32(tail(conf, 4*devconfMTU6))
+			}
+		}
+	}
+}

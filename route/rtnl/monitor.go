@@ -1,0 +1,130 @@
+package rtnl
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// Notice is a run of notifications in the order in which the kernel sent them.
+type Notice struct {
+	Data []byte // netlink messages, for Messages
+	XFRM bool   // of NETLINK_XFRM, whose types are numbered on their own
+	Lost bool   // the receive buffer overflowed after these: list everything again
+}
+
+// noticeLen is how many bytes of notifications are handed over at once; it also
+// bounds one message.
+const noticeLen = 128 << 10
+
+// groups of NETLINK_ROUTE. Group 33 and up can't be joined at bind, so none is.
+var groups = []int{
+	unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+	unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+}
+
+// Monitor is a socket for notifications. Read is for one goroutine; Close may
+// be called by another and ends it.
+type Monitor struct {
+	f    *os.File
+	raw  syscall.RawConn
+	xfrm bool
+}
+
+// NewMonitor subscribes to links, neighbours, addresses, routes, rules,
+// nexthops and forwarding configuration in the calling thread's namespace.
+func NewMonitor(rcvBuf int) (*Monitor, error) {
+	fd, err := open(unix.NETLINK_ROUTE, rcvBuf)
+	if err != nil {
+		return nil, fmt.Errorf("open rtnetlink notification socket: %w", err)
+	}
+	for _, g := range groups {
+		if err := join(fd, g); err != nil {
+			unix.Close(fd)
+			return nil, err
+		}
+	}
+	// Before Linux 5.3 there are no nexthop objects, and no such group.
+	if err := join(fd, unix.RTNLGRP_NEXTHOP); err != nil && !errors.Is(err, unix.EINVAL) {
+		unix.Close(fd)
+		return nil, err
+	}
+	return monitor(fd, "rtnetlink", false)
+}
+
+// NewPolicyMonitor subscribes to XFRM policies. Its error is EPROTONOSUPPORT on
+// a kernel without XFRM.
+func NewPolicyMonitor(rcvBuf int) (*Monitor, error) {
+	fd, err := open(netlinkXFRM, rcvBuf)
+	if err != nil {
+		return nil, fmt.Errorf("open XFRM notification socket: %w", err)
+	}
+	if err := join(fd, xfrmGroupPolicy); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return monitor(fd, "xfrm", true)
+}
+
+func monitor(fd int, name string, xfrm bool) (*Monitor, error) {
+	f := os.NewFile(uintptr(fd), name)
+	raw, err := f.SyscallConn()
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("poll %s socket: %w", name, err)
+	}
+	return &Monitor{f: f, raw: raw, xfrm: xfrm}, nil
+}
+
+// Close ends a Read under way.
+func (m *Monitor) Close() error { return m.f.Close() }
+
+// Read waits for notifications and takes what is there, into buf when it has
+// the room. io.EOF after Close.
+func (m *Monitor) Read(buf []byte) (Notice, error) {
+	if cap(buf) < noticeLen {
+		buf = make([]byte, noticeLen)
+	}
+	n := Notice{Data: buf[:0], XFRM: m.xfrm}
+	var fail error
+	err := m.raw.Read(func(fd uintptr) bool {
+		fail = m.drain(int(fd), &n)
+		return fail != nil || n.Lost || len(n.Data) > 0
+	})
+	if err == nil {
+		err = fail
+	}
+	if errors.Is(err, os.ErrClosed) {
+		return n, io.EOF
+	}
+	return n, err
+}
+
+// drain reads datagrams until none is left or half the buffer is full. A loss
+// is reported alone: what was read before it stands before it.
+func (m *Monitor) drain(fd int, n *Notice) error {
+	for len(n.Data) <= noticeLen/2 {
+		room := n.Data[len(n.Data):cap(n.Data)]
+		got, _, flags, sa, err := unix.Recvmsg(fd, room, nil, unix.MSG_DONTWAIT)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return nil
+		case err == unix.ENOBUFS, err == nil && flags&unix.MSG_TRUNC != 0:
+			n.Lost = true
+			return nil
+		case err != nil:
+			return fmt.Errorf("read notifications: %w", err)
+		}
+		if fromKernel(sa) {
+			n.Data = n.Data[:len(n.Data)+align4(got)]
+		}
+	}
+	return nil
+}

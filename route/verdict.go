@@ -1,0 +1,185 @@
+package route
+
+import (
+	"fmt"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+)
+
+// verdict is what was found for one flow. With reasons, paths hold what was
+// known when it was refused.
+type verdict struct {
+	path    [2]path // by flow.Dir
+	reasons flow.Reasons
+	text    string // of the first reason, when it was asked for
+	// awaits are next hops without a MAC, family none when there is none.
+	awaits [2]neighKey
+}
+
+// same compares what a flow's owner was told.
+func (v *verdict) same(w *verdict) bool {
+	return v.path == w.path && v.reasons == w.reasons
+}
+
+// cause says in which respect two verdicts differ.
+func (v *verdict) cause(now *verdict) flow.Cause {
+	if v.reasons != now.reasons {
+		if v.reasons|now.reasons == flow.Of(flow.NeighbourUnresolved) {
+			return flow.CauseNeighbourChanged
+		}
+		return flow.CauseRouteChanged
+	}
+	mtu, mac := *v, *v
+	for d := range mtu.path {
+		a, b := &mtu.path[d].Route, now.path[d].Route
+		a.MTU, a.InMTU = b.MTU, b.InMTU
+		mac.path[d].Route.DstMAC = b.DstMAC
+	}
+	switch now.path {
+	case mtu.path:
+		return flow.CauseMTUChanged
+	case mac.path:
+		return flow.CauseNeighbourChanged
+	}
+	return flow.CauseRouteChanged
+}
+
+// answer puts the verdict into the words of package flow.
+func (v *verdict) answer(q *flow.Query) flow.Answer {
+	a := flow.Answer{ID: q.ID, Gen: q.Gen, Reasons: v.reasons, Text: v.text}
+	for d := range v.path {
+		a.Routes[d] = v.path[d].Route
+		if v.path[d].Family == q.Orig.Family {
+			a.Nexthop[d] = v.path[d].Nexthop
+		}
+	}
+	return a
+}
+
+// refuse adds a reason; the first one's sentence is kept, unless quiet.
+func (j *job) refuse(r flow.Reason, format string, args ...any) {
+	if j.v.reasons == 0 && !j.quiet {
+		j.v.text = fmt.Sprintf(format, args...)
+	}
+	j.v.reasons = j.v.reasons.With(r)
+}
+
+// before refuses what needs no look-up: what the rules, the IPsec policies and
+// the addresses alone decide.
+func (p *picture) before(j *job, markKnown bool) {
+	o, r := &j.q.Orig, &j.q.Reply
+	f := o.Family
+	if o.Proto != hwif.ProtoTCP && o.Proto != hwif.ProtoUDP {
+		j.refuse(flow.ProtocolUnsupported, "protocol %s can't be asked about with ports", hwif.ProtoName(o.Proto))
+	}
+	rules := &p.rules[famIndex(f)]
+	switch {
+	case rules.unknown != 0:
+		j.refuse(flow.RouteUnsupported, "an %s policy rule has a selector that is not known here (FRA %d)", f, rules.unknown)
+	case rules.tunID:
+		j.refuse(flow.RouteUnsupported, "an %s policy rule selects by tunnel id", f)
+	case rules.tos:
+		j.refuse(flow.RouteUnsupported, "an %s policy rule selects by TOS, DSCP or flow label, which differ from packet to packet", f)
+	}
+	if rules.fwmark && !markKnown {
+		j.refuse(flow.RouteUnobserved, "an %s policy rule selects by packet mark, and the mark of this flow's packets is not known; declare that it is the conntrack mark, or use the observer", f)
+	}
+	src, dst := o.SrcAddr(), r.SrcAddr()
+	if f == hwif.IPv4 && (p.tos.covers(src) || p.tos.covers(dst)) {
+		j.refuse(flow.RouteUnsupported, "a route with a TOS covers %s or %s: the way may differ from packet to packet", src, dst)
+	}
+	p.ipsec(j)
+}
+
+// ipsec refuses flows that an XFRM policy may cover, before or after NAT, in
+// either direction.
+func (p *picture) ipsec(j *job) {
+	o, r := &j.q.Orig, &j.q.Reply
+	switch {
+	case p.ipsecFault != "":
+		j.refuse(flow.IPsec, "IPsec policies can't be read: %s", p.ipsecFault)
+		return
+	case p.ipsecBlocks:
+		j.refuse(flow.IPsec, "the default IPsec policy blocks what no policy allows")
+		return
+	case len(p.policies) == 0:
+		return
+	}
+	left, right := [2]hwif.Addr{o.Src, r.Dst}, [2]hwif.Addr{o.Dst, r.Src}
+	for i := range p.policies {
+		pol := &p.policies[i]
+		for _, a := range left {
+			for _, b := range right {
+				a, b := a.Netip(o.Family), b.Netip(o.Family)
+				if pol.Covers(o.Family, o.Proto, a, b) || pol.Covers(o.Family, o.Proto, b, a) {
+					j.refuse(flow.IPsec, "IPsec policy %s to %s may cover this flow", pol.Src, pol.Dst)
+					return
+				}
+			}
+		}
+	}
+}
+
+// after makes the verdict of a flow whose two look-ups went well: interfaces,
+// next hops, MTU.
+func (p *picture) after(j *job) {
+	f := j.q.Orig.Family
+	in, reason, text := p.stack(j.in, f)
+	if reason != flow.ReasonNone {
+		j.refuse(reason, "%s", text)
+	}
+	out, reason, text := p.stack(j.out, f)
+	if reason != flow.ReasonNone {
+		j.refuse(reason, "%s", text)
+	}
+	for _, dev := range [2]hwif.Ifindex{j.in, j.out} {
+		if !p.forwards(f, dev) {
+			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(dev))
+		}
+	}
+	if j.in == j.out {
+		j.refuse(flow.RouteUnsupported, "packets would leave by %s, where they came in: redirects are the kernel's", p.name(j.in))
+	} else if in.device != out.device && j.v.reasons == 0 {
+		j.refuse(flow.DifferentEswitch, "%s and %s belong to different devices", p.name(in.port), p.name(out.port))
+	}
+	ends := [2][2]side{{in, out}, {out, in}}
+	for d := range ends {
+		p.finish(j, flow.Dir(d), &ends[d][0], &ends[d][1])
+	}
+}
+
+// finish fills one direction's path. Only a good one carries a route.
+func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
+	r := &j.hop[d]
+	v := &j.v.path[d]
+	*v = path{L3In: in.l3, L3Out: out.l3, Family: j.q.Orig.Family}
+	switch {
+	case r.GwFamily != hwif.FamilyNone:
+		v.Nexthop, v.Family = r.Gateway, r.GwFamily
+	case d == flow.Orig:
+		v.Nexthop = j.q.Reply.Src
+	default:
+		v.Nexthop = j.q.Orig.Src
+	}
+	v.Route = flow.Route{In: in.port, Out: out.port, InVLAN: in.vlan, OutVLAN: out.vlan,
+		InMAC: in.mac, SrcMAC: out.mac, MTU: out.mtu, InMTU: in.mtu}
+	if r.MTU != 0 {
+		v.Route.MTU = min(v.Route.MTU, clampMTU(r.MTU))
+	}
+	if j.v.reasons.Without(flow.NeighbourUnresolved) != 0 {
+		return
+	}
+	k := v.neighbour()
+	mac := p.macNow(k)
+	switch {
+	case mac.IsZero():
+		n := p.neighs[k].wire(k)
+		j.v.awaits[d] = k
+		j.refuse(flow.NeighbourUnresolved, "next hop %s on %s is %s", v.Nexthop.Netip(v.Family), p.name(out.l3), n.StateName())
+	case !mac.IsUnicast():
+		j.refuse(flow.RouteUnsupported, "next hop %s on %s has the group address %s", v.Nexthop.Netip(v.Family), p.name(out.l3), mac)
+	default:
+		v.Route.DstMAC = mac
+	}
+}
