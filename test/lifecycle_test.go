@@ -90,7 +90,7 @@ func TestTheDaemonIsKilledAndTheTransferGoesOn(t *testing.T) {
 		}
 		return err
 	})
-	if err := s.d.Restart(t.Context(), s.Lab, programs); err != nil {
+	if err := s.d.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.active(tr)
@@ -131,7 +131,7 @@ func TestPinnedRulesOutliveTheDaemonAndAreAdopted(t *testing.T) {
 	if n := now.Packets() - kernel.Packets(); n > 50 {
 		t.Errorf("the kernel forwarded %d packets meanwhile", n)
 	}
-	if err := s.d.Restart(t.Context(), s.Lab, programs); err != nil {
+	if err := s.d.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.active(tr)
@@ -156,7 +156,7 @@ func TestARestartClearsRulesWhoseFlowEndedMeanwhile(t *testing.T) {
 	if _, err := s.Router.Run(t.Context(), "conntrack", "-F"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.d.Restart(t.Context(), s.Lab, programs); err != nil {
+	if err := s.d.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	s.eventually("the ghosts are cleared", func() error {

@@ -30,18 +30,10 @@ type Process struct {
 // It is not `ip netns exec`: that also replaces /sys, and with it the place
 // where BPF objects are pinned.
 func (n *Namespace) Start(cmd *exec.Cmd) (*Process, error) {
-	if cmd.SysProcAttr == nil {
-		cmd.SysProcAttr = &syscall.SysProcAttr{}
-	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
-	if err := n.Do(cmd.Start); err != nil {
+	if err := n.Do(func() error { return begin(cmd) }); err != nil {
 		return nil, fmt.Errorf("start %s in %s: %w", cmd.Path, n.Name, err)
 	}
-	p := &Process{cmd: cmd, ended: make(chan struct{})}
-	go func() {
-		p.err = cmd.Wait()
-		close(p.ended)
-	}()
+	p := watch(cmd)
 	n.procs.add(p)
 	return p, nil
 }
@@ -143,4 +135,30 @@ func (ps *processes) stopAll() {
 			_ = all[i].Stop()
 		}
 	}
+}
+
+// Start starts cmd where this program is, in no lab. The caller ends it; the
+// kernel sends it SIGTERM when this program dies.
+func Start(cmd *exec.Cmd) (*Process, error) {
+	if err := begin(cmd); err != nil {
+		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	return watch(cmd), nil
+}
+
+func begin(cmd *exec.Cmd) error {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+	return cmd.Start()
+}
+
+func watch(cmd *exec.Cmd) *Process {
+	p := &Process{cmd: cmd, ended: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	return p
 }

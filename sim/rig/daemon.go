@@ -41,7 +41,9 @@ type Daemon struct {
 
 	proc     *lab.Process
 	conn     *grpc.ClientConn
-	shuntctl string
+	programs Programs
+	args     []string
+	start    func(*exec.Cmd) (*lab.Process, error)
 }
 
 // config writes the daemon's configuration.
@@ -89,30 +91,50 @@ on_exit: %s
 
 // Start starts shuntd in the router's namespace and returns when it serves.
 func Start(ctx context.Context, l *lab.Lab, p Programs, opts DaemonOptions) (*Daemon, error) {
-	d := &Daemon{
-		Config: filepath.Join(opts.Dir, "shuntd.yaml"), Socket: filepath.Join(opts.Dir, "shuntd.sock"),
-		Log: filepath.Join(opts.Dir, "shuntd.log"), shuntctl: p.Shuntctl,
-	}
+	d := newDaemon(p, opts.Dir)
+	d.start = l.Router.Start
 	if err := os.WriteFile(d.Config, []byte(opts.config(d.Socket)), 0o600); err != nil {
 		return nil, err
 	}
-	if err := d.run(ctx, l, p.Shuntd); err != nil {
-		return nil, err
-	}
-	return d, nil
+	return d, d.Run(ctx)
 }
 
-// run starts the program and waits for its API. The log is appended to, so that
-// a restart's story can be read as one.
-func (d *Daemon) run(ctx context.Context, l *lab.Lab, shuntd string) error {
+// StartStory starts shuntd on the in-memory NIC, with a scripted kernel that
+// plays for the given time. It needs no lab and no root; the caller stops it.
+func StartStory(ctx context.Context, p Programs, dir string, length time.Duration) (*Daemon, error) {
+	d := newDaemon(p, dir)
+	d.start = lab.Start
+	d.args = []string{"--story=" + length.String()}
+	text := fmt.Sprintf("nic: {driver: sim, count: 500ms}\npolicy: {min_packets: 0, min_age: 0s}\nconntrack: {relist: 1s}\napi: {socket: %s}\nmetrics: {listen: \"\"}\n", d.Socket)
+	if err := os.WriteFile(d.Config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return d, d.Run(ctx)
+}
+
+func newDaemon(p Programs, dir string) *Daemon {
+	return &Daemon{
+		Config: filepath.Join(dir, "shuntd.yaml"), Socket: filepath.Join(dir, "shuntd.sock"),
+		Log: filepath.Join(dir, "shuntd.log"), programs: p,
+	}
+}
+
+// Command is the program as it was started.
+func (d *Daemon) Command() string {
+	return strings.Join(append([]string{"shuntd", "--config", d.Config}, d.args...), " ")
+}
+
+// Run starts the program and waits for its API; also again after Stop or Kill.
+// The log is appended to, so that a restart's story can be read as one.
+func (d *Daemon) Run(ctx context.Context) error {
 	log, err := os.OpenFile(d.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(shuntd, "--config", d.Config)
+	cmd := exec.Command(d.programs.Shuntd, append([]string{"--config", d.Config}, d.args...)...)
 	cmd.Stdout, cmd.Stderr = log, log
-	if d.proc, err = l.Router.Start(cmd); err != nil {
+	if d.proc, err = d.start(cmd); err != nil {
 		return err
 	}
 	d.conn, err = grpc.NewClient("unix:"+d.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -172,15 +194,10 @@ func (d *Daemon) close() error {
 	return err
 }
 
-// Restart starts the daemon again after Stop or Kill, with the same configuration.
-func (d *Daemon) Restart(ctx context.Context, l *lab.Lab, p Programs) error {
-	return d.run(ctx, l, p.Shuntd)
-}
-
 // Ctl runs shuntctl against the daemon and gives its output. The error holds
 // what it wrote to standard error.
 func (d *Daemon) Ctl(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, d.shuntctl, append([]string{"--socket", d.Socket}, args...)...)
+	cmd := exec.CommandContext(ctx, d.programs.Shuntctl, append([]string{"--socket", d.Socket}, args...)...)
 	var out, errs strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	if err := cmd.Run(); err != nil {

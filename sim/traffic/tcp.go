@@ -29,6 +29,7 @@ type TCPResult struct {
 	Seconds   float64    `json:"seconds"`
 	MbitPerS  float64    `json:"mbit_per_s"` // payload, both directions together
 	Retrans   uint32     `json:"retransmits"`
+	Segments  uint64     `json:"segments"` // sent and received by the client's TCP, but for the last few of the close
 	Closed    bool       `json:"closed"`   // both ends closed in order, without a reset
 	Verified  bool       `json:"verified"` // every sum is equal at both ends and as long as asked for
 	Complaint string     `json:"complaint,omitempty"`
@@ -77,7 +78,6 @@ func (res *TCPResult) run(ctx context.Context, c *net.TCPConn, opts *TCPOptions)
 	}
 	in := bufio.NewReaderSize(c, maxLine)
 	res.Client = exchange(ctx, c, in, &res.Request, false, count)
-	res.Retrans = retransmits(c)
 	if res.Client.Error != "" {
 		return errors.New(res.Client.Error)
 	}
@@ -94,6 +94,7 @@ func (res *TCPResult) run(ctx context.Context, c *net.TCPConn, opts *TCPOptions)
 		return fmt.Errorf("wait for the server's close: %d stray bytes, %w", n, err)
 	}
 	res.Closed = true
+	res.Retrans, res.Segments = readInfo(c)
 	if err := res.compare(); err != nil {
 		return err
 	}

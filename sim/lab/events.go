@@ -1,6 +1,4 @@
-//go:build netns
-
-package e2e
+package lab
 
 import (
 	"bytes"
@@ -10,34 +8,32 @@ import (
 	"sync"
 )
 
-// eventLog is what `conntrack -E` says.
-type eventLog struct {
+// Events is what `conntrack -E` says of TCP in the router.
+type Events struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
 }
 
-func (e *eventLog) Write(b []byte) (int, error) {
+// Write takes the program's output.
+func (e *Events) Write(b []byte) (int, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.buf.Write(b)
 }
 
-// conntrackEvents listens in the router until the lab closes.
-func (s *stage) conntrackEvents() *eventLog {
-	s.Helper()
-	e := new(eventLog)
+// ConntrackEvents listens in the router until the lab closes.
+func (l *Lab) ConntrackEvents() (*Events, error) {
+	e := new(Events)
 	// Its output goes to a pipe, where it would be buffered by the block.
 	cmd := exec.Command("stdbuf", "-oL", "conntrack", "-E", "-p", "tcp", "-e", "NEW,UPDATES,DESTROY")
 	cmd.Stdout = e
-	if _, err := s.Router.Start(cmd); err != nil {
-		s.Fatal(err)
-	}
-	return e
+	_, err := l.Router.Start(cmd)
+	return e, err
 }
 
-// inOrder reports whether the events of the connection from a client's port
-// named the words one after the other.
-func (e *eventLog) inOrder(port uint16, words ...string) error {
+// InOrder reports whether the events of the connection from a client's port
+// named the words one after the other; an error shows what came.
+func (e *Events) InOrder(port uint16, words ...string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	left := words
