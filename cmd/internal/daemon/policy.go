@@ -1,0 +1,24 @@
+package daemon
+
+import (
+	"github.com/shunt-offload/shunt/cmd/internal/config"
+	"github.com/shunt-offload/shunt/hwif/offload"
+	"github.com/shunt-offload/shunt/hwif/policy"
+)
+
+// engineOptions turns the configuration into the engine's words.
+func engineOptions(cfg *config.Config, from *sources) offload.Options {
+	tcp, udp := from.timeouts()
+	return offload.Options{
+		Policy: policyOf(&cfg.Policy), Idle: cfg.Policy.Idle, Round: cfg.NIC.Count,
+		TCPTimeout: tcp, UDPTimeout: udp,
+	}
+}
+
+// policyOf makes the policy by its name, which has been checked.
+func policyOf(p *config.Policy) policy.Policy {
+	if p.Name == (policy.OnlyPinned{}).Name() {
+		return policy.OnlyPinned{}
+	}
+	return &policy.Threshold{MinPackets: p.MinPackets, MinAge: p.MinAge, Ceiling: p.Ceiling}
+}
