@@ -1,0 +1,67 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/shunt-offload/shunt/cmd/internal/doctor"
+)
+
+func (a *app) doctor() *cobra.Command {
+	var opts doctor.Options
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at this host: can shuntd work here, and what mends it if not",
+		Long: `Look at this host, without a daemon: kernel, privileges, conntrack, forwarding,
+ports. Each finding that is not ok comes with the command that mends it. Nothing
+is changed. The exit code is 1 when shuntd cannot work like this.`,
+		Example: "  shuntctl doctor --ports eth0,eth1",
+		Args:    exactly(0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			opts.Socket = a.socket
+			found := doctor.Run(cmd.Context(), opts)
+			if err := a.printFindings(found); err != nil {
+				return err
+			}
+			if doctor.Worst(found) == doctor.Fail {
+				return errQuiet{exitFailed}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringSliceVar(&opts.Ports, "ports", nil, "`interfaces` that shuntd is to use, like eth0,eth1")
+	cmd.Flags().StringVar(&opts.Driver, "nic", "", "the device's `driver`: xdp (default) or sim")
+	return cmd
+}
+
+func (a *app) printFindings(found []doctor.Finding) error {
+	if a.output == asJSON {
+		enc := json.NewEncoder(a.out)
+		for _, f := range found {
+			err := enc.Encode(struct {
+				Name  string `json:"name"`
+				Level string `json:"level"`
+				Text  string `json:"text"`
+				Mend  string `json:"mend,omitempty"`
+			}{f.Name, f.Level.String(), f.Text, f.Mend})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	colours := map[doctor.Level]string{doctor.OK: green, doctor.Warn: yellow, doctor.Fail: red}
+	for _, f := range found {
+		if _, err := fmt.Fprintf(a.out, "%s  %-14s %s\n", a.screen.paint(colours[f.Level], fmt.Sprintf("%-4s", f.Level)), f.Name, f.Text); err != nil {
+			return err
+		}
+		if f.Mend != "" {
+			if _, err := fmt.Fprintf(a.out, "%21s%s\n", "", "mend: "+f.Mend); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

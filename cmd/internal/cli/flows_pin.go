@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
+)
+
+func (a *app) flowsPin() *cobra.Command {
+	var t tupleArgs
+	var by who
+	var d time.Duration
+	cmd := &cobra.Command{
+		Use:   "pin PROTO SRC DST",
+		Short: "Put a flow into hardware before all others and keep it there",
+		Long: `Put a flow into hardware before all others and keep it there.
+A pin outlives the flow: it waits for the next one with the same tuple. A pinned
+flow is never evicted for room. A lease ends the pin by itself.
+` + tupleHelp,
+		Example: `  shuntctl flows pin tcp 10.0.0.1:4000 192.0.2.1:443 --note "gold customer" --lease 8h`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			tuple, err := t.parse(args)
+			if err != nil {
+				return err
+			}
+			return a.call(cmd.Context(), func(ctx context.Context, c *client) error {
+				r, err := c.PinFlow(ctx, &pb.PinFlowRequest{Tuple: tuple, Owner: by.owner, Note: by.note, Lease: lease(cmd, "lease", d)})
+				if err != nil || a.output != asJSON {
+					return err
+				}
+				return printJSON(a.out, r.GetIntent())
+			})
+		},
+	}
+	t.on(cmd)
+	by.on(cmd, true)
+	cmd.Flags().DurationVar(&d, "lease", 0, "how `long` it stands (default: until it is taken back)")
+	return cmd
+}

@@ -1,0 +1,52 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
+)
+
+func (a *app) intents() *cobra.Command {
+	var owner string
+	cmd := &cobra.Command{
+		Use:     "intents",
+		Short:   "List pins and denials: who, why, how long",
+		Long:    "List the pins and denials in force. Holds after an eviction stand on their flows.",
+		Example: "  shuntctl intents --owner alice",
+		Args:    exactly(0, ""),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.call(cmd.Context(), func(ctx context.Context, c *client) error {
+				r, err := c.ListIntents(ctx, &pb.ListIntentsRequest{Owner: owner})
+				if err != nil {
+					return err
+				}
+				return a.printIntents(r)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&owner, "owner", "", "only those of `who`")
+	return cmd
+}
+
+func (a *app) printIntents(r *pb.ListIntentsResponse) error {
+	t := &table{screen: a.screen, heads: []string{"KIND", "FLOW", "OWNER", "AGE", "LEFT", "NOTE"}, spare: []string{"AGE", "NOTE"}}
+	for _, in := range r.GetIntents() {
+		if a.output == asJSON {
+			if err := printJSON(a.out, in); err != nil {
+				return err
+			}
+			continue
+		}
+		left := "no end"
+		if in.GetExpiresAt() != nil {
+			left = since(r.GetAsOf(), in.GetExpiresAt())
+		}
+		t.row(word(in.GetKind(), "INTENT_KIND_"), tupleText(in.GetTuple()), in.GetOwner(), since(in.GetSetAt(), r.GetAsOf()), left, or(in.GetNote(), none))
+	}
+	if len(t.rows) == 0 {
+		return nil
+	}
+	return t.print(a.out, true)
+}
