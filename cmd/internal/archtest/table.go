@@ -28,9 +28,11 @@ var ours = []row{
 	{"drivers/...", []string{"hwif", "tc/...", "switchdev/...", "drivers/flowerdev/..."}},
 	{"sim", []string{"hwif", "hwif/flow"}},
 	{"sim/kernel/...", []string{"hwif", "hwif/flow", "hwif/offload", "sim", "sim/kernel/..."}},
+	{"sim/rig/...", []string{"sim/lab", "sim/traffic", "sim/rig/...", "proto/..."}}, // a client of the daemon
 	{"sim/...", []string{"hwif", "hwif/flow", "tc/...", "sim/..."}},
 	{"proto/...", []string{"proto/..."}},
 	{"cmd/...", []string{"..."}},
+	{"test/...", []string{"sim/...", "proto/..."}}, // programs from outside
 	{".", nil}, // no package at the root
 }
 
@@ -41,8 +43,9 @@ var tests = []string{"hwif/...", "sim/...", "drivers/sim"}
 // outside says where modules that are not ours may be imported. A module that
 // no row names is refused everywhere, so that each new one is a decision.
 var outside = []row{
-	{"github.com/cilium/ebpf", []string{"drivers/xdp/...", "route/observe/..."}},
-	{"google.golang.org/grpc", []string{"proto/...", "cmd/..."}},
+	{"github.com/cilium/ebpf", []string{"drivers/xdp/...", "route/observe/...", "sim/blast"}},
+	{"google.golang.org/grpc", []string{"proto/...", "cmd/...", "sim/rig"}},
+	{"google.golang.org/genproto/googleapis/rpc", []string{"proto/...", "cmd/..."}}, // error details
 	{"google.golang.org/protobuf", []string{"proto/...", "cmd/..."}},
 	{"github.com/prometheus/client_golang", []string{"cmd/internal/metrics"}},
 	{"github.com/spf13/cobra", []string{"cmd/..."}},
