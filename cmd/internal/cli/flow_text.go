@@ -24,23 +24,21 @@ func tupleText(t *pb.Tuple) string {
 	return s
 }
 
-// natText is the flow as it looks behind NAT: the reply's tuple turned around;
-// empty when the kernel rewrites nothing.
+// natText is what NAT makes of the orig tuple: "as" the source that the server
+// sees, "to" the destination that is really reached; empty without NAT.
 func natText(f *pb.Flow) string {
-	if !f.GetSnat() && !f.GetDnat() {
-		return ""
-	}
 	r := f.GetReply().GetTuple()
-	return fmt.Sprintf("%s > %s", hostPort(r.GetDst(), r.GetDstPort()), hostPort(r.GetSrc(), r.GetSrcPort()))
-}
-
-func flowText(f *pb.Flow) string {
-	s := tupleText(f.GetOrig().GetTuple())
-	if n := natText(f); n != "" {
-		s += " as " + n
+	var s string
+	if f.GetSnat() {
+		s = " as " + hostPort(r.GetDst(), r.GetDstPort())
+	}
+	if f.GetDnat() {
+		s += " to " + hostPort(r.GetSrc(), r.GetSrcPort())
 	}
 	return s
 }
+
+func flowText(f *pb.Flow) string { return tupleText(f.GetOrig().GetTuple()) + natText(f) }
 
 func stateText(f *pb.Flow) string {
 	s := stateWord(f.GetState())

@@ -45,10 +45,7 @@ func (a *app) printFlow(w io.Writer, r *pb.GetFlowResponse) {
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	line("flow", "#%d %s", f.GetUid(), tupleText(f.GetOrig().GetTuple()))
-	if n := natText(f); n != "" {
-		line("as", "%s", n)
-	}
+	line("flow", "#%d %s", f.GetUid(), flowText(f))
 	line("state", "%s for %s", a.screen.paint(stateColour(f.GetState()), stateText(f)), since(f.GetStateSince(), r.GetAsOf()))
 	if len(f.GetReasons()) > 0 {
 		line("reason", "%s", reasonWords(f.GetReasons()))
@@ -68,7 +65,7 @@ func (a *app) printFlow(w io.Writer, r *pb.GetFlowResponse) {
 	}{{"orig", f.GetOrig()}, {"reply", f.GetReply()}} {
 		line(d.name, "%s", directionText(d.dir))
 	}
-	line("counted", "kernel %s ago, NIC %s ago", age(f.GetKernelCountersAge()), age(f.GetNicCountersAge()))
+	line("counted", "kernel %s, NIC %s", ago(f.GetKernelCountersAge()), ago(f.GetNicCountersAge()))
 	line("conntrack", "id %d, mark 0x%x, status 0x%x %s", f.GetConntrackId(), f.GetMark(), f.GetConntrackStatus(), f.GetTcpState())
 	line("installs", "%d, age %s", f.GetInstalls(), since(f.GetCreatedAt(), r.GetAsOf()))
 	for i, h := range f.GetHistory() {

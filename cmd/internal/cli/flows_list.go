@@ -21,9 +21,9 @@ func (a *app) flowsList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list [FILTER]",
 		Short: "List flows, where they are, and why",
-		Long: `List flows: state, addresses (with "as" behind NAT), the reasons for not being in
-hardware, where the original direction leaves, packets/bytes of both directions
-by kernel and by NIC, and the age.
+		Long: `List flows: state, addresses ("as" is the source that NAT makes of it, "to" the
+destination), the reasons for not being in hardware, where the original direction
+leaves, packets/bytes of both directions by kernel and by NIC, and the age.
 ` + filterHelp(),
 		Example: `  shuntctl flows list
   shuntctl flows list state=active,installed proto=tcp dst=10.0.0.0/8

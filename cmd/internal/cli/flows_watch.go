@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,15 +15,21 @@ import (
 // watchView is one run of `flows watch`.
 type watchView struct {
 	*app
-	known   map[uint64]string // uid → what was printed last, for flows that leave the filter
-	quiet   bool              // leave the snapshot out
-	limit   int               // changes to print, 0 for no end
+	known   map[uint64]known // uid → what was said of it
+	quiet   bool             // leave the snapshot out
+	limit   int              // changes to print, 0 for no end
 	printed int
+}
+
+// known is what a reader was told of a flow.
+type known struct {
+	text string    // its name, for when it leaves the filter
+	last time.Time // of the latest change in its history
 }
 
 func (a *app) flowsWatch() *cobra.Command {
 	var resume string
-	w := &watchView{app: a, known: map[uint64]string{}}
+	w := &watchView{app: a, known: map[uint64]known{}}
 	cmd := &cobra.Command{
 		Use:   "watch [FILTER]",
 		Short: "Follow flows as they change",
@@ -124,7 +131,7 @@ func (w *watchView) changes(m *pb.WatchFlowsResponse, ch *pb.WatchChanges) error
 		}
 	}
 	for _, uid := range ch.GetLeft() {
-		text, ok := w.known[uid]
+		k, ok := w.known[uid]
 		if !ok {
 			continue // never matched
 		}
@@ -132,7 +139,7 @@ func (w *watchView) changes(m *pb.WatchFlowsResponse, ch *pb.WatchChanges) error
 		if w.printed++; w.limit > 0 && w.printed > w.limit {
 			return nil
 		}
-		if _, err := fmt.Fprintf(w.out, "%s  %-18s %s\n", clock(m), "(left)", text); err != nil {
+		if _, err := fmt.Fprintf(w.out, "%s  %-18s %s\n", clock(m), "(left)", k.text); err != nil {
 			return err
 		}
 	}
@@ -147,13 +154,21 @@ func clock(m *pb.WatchFlowsResponse) string {
 // it could be aligned.
 func (w *watchView) line(m *pb.WatchFlowsResponse, f *pb.Flow, show bool) error {
 	text := flowText(f)
-	w.known[f.GetUid()] = text
+	before, seen := w.known[f.GetUid()]
+	k := known{text, before.last}
+	why := reasonWords(f.GetReasons())
+	// Changes between two messages come as one: the history has them.
+	for i, h := range f.GetHistory() {
+		at := h.GetAt().AsTime()
+		fresh := seen && at.After(before.last) || !seen && i == len(f.GetHistory())-1
+		if fresh && h.GetCause() != 0 {
+			why = strings.TrimPrefix(why+", ", ", ") + "after " + causeWord(h.GetCause())
+		}
+		k.last = at
+	}
+	w.known[f.GetUid()] = k
 	if !show {
 		return nil
-	}
-	why := reasonWords(f.GetReasons())
-	if h := f.GetHistory(); len(h) > 0 && h[len(h)-1].GetCause() != 0 {
-		why = strings.TrimPrefix(why+" after "+causeWord(h[len(h)-1].GetCause()), " ")
 	}
 	if why == "" && f.GetOrig().GetRoute() != nil {
 		why = "out " + outText(f.GetOrig())

@@ -68,6 +68,13 @@ func age(d *durationpb.Duration) string {
 	return span(d.AsDuration())
 }
 
+func ago(d *durationpb.Duration) string {
+	if d == nil {
+		return "never"
+	}
+	return age(d) + " ago"
+}
+
 // word is an enum's value as the engine spells it: STATE_ACTIVE is active.
 func word[E interface{ String() string }](v E, prefix string) string {
 	return strings.ToLower(strings.TrimPrefix(v.String(), prefix))

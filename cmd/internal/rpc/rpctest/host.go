@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -42,6 +43,7 @@ type Host struct {
 	cancel    context.CancelFunc
 	ended     chan error
 	running   int
+	engine    *watched
 }
 
 // Start makes a host and runs it.
@@ -56,6 +58,7 @@ func Start(opts Options) (*Host, error) {
 		lo.NICs = []*hwif.NIC{hwif.NewNIC(h.Device, hwif.NICOptions{})}
 	}
 	h.Loop = offload.NewLoop(offload.New(opts.Engine), lo)
+	h.engine = &watched{Loop: h.Loop}
 	if opts.RPC.Wall == nil {
 		opts.RPC.Wall = func(t flow.Time) time.Time { return began.Add(time.Duration(t) - time.Hour) }
 	}
@@ -63,7 +66,7 @@ func Start(opts Options) (*Host, error) {
 		opts.RPC.Probe = 10 * time.Millisecond
 	}
 	var err error
-	if h.Server, err = rpc.New(h.Loop, opts.RPC); err != nil {
+	if h.Server, err = rpc.New(h.engine, opts.RPC); err != nil {
 		return nil, err
 	}
 	l, err := rpc.ListenUnix(h.Socket, rpc.UnixOptions{})
@@ -85,6 +88,21 @@ func Start(opts Options) (*Host, error) {
 	go func() { h.ended <- h.Server.Serve(ctx, listeners...) }()
 	return h, nil
 }
+
+// watched counts how often somebody began to wait for a change.
+type watched struct {
+	*offload.Loop
+	waits atomic.Int64
+}
+
+func (w *watched) Changed() <-chan struct{} {
+	w.waits.Add(1)
+	return w.Loop.Changed()
+}
+
+// Waits is how often a watch has begun to wait for changes: it has sent its
+// snapshot then, and every change before.
+func (h *Host) Waits() int64 { return h.engine.waits.Load() }
 
 // Close ends the server and the loop, and waits for both. A second one does nothing.
 func (h *Host) Close() error {
@@ -124,3 +142,14 @@ func (h *Host) End(tuples ...flow.Tuple) { h.conntrack.end(tuples) }
 // Refuse makes the router give reasons instead of routes for what it is asked
 // from now on; 0 makes it give routes again.
 func (h *Host) Refuse(rs flow.Reasons, text string) { h.router.set(rs, text) }
+
+// State is where the engine has a flow, by its word; "unknown" for none.
+func (h *Host) State(ctx context.Context, t flow.Tuple) (state string, err error) {
+	state = "unknown"
+	err = h.Loop.Do(ctx, func(e *offload.Engine) {
+		if v, ok := e.Get(t); ok {
+			state = v.State.String()
+		}
+	})
+	return state, err
+}
