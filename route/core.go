@@ -119,7 +119,11 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		j, old := &c.jobs[i], &c.olds[i]
 		switch {
 		case old.same(&j.v):
-		case old.reasons == flow.Of(flow.NeighbourUnresolved) && j.v.reasons == 0:
+			c.wake(&j.v) // still waiting: ask again, now and then
+		case waiting(old) && waiting(&j.v):
+			c.index.amend(c.index.get(j.q.ID), &j.v)
+			c.wake(&j.v)
+		case waiting(old) && j.v.reasons == 0:
 			c.settle(j)
 		default:
 			why := old.cause(&j.v)
@@ -134,6 +138,9 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 	}
 	return nil
 }
+
+// waiting reports whether nothing but a next hop's MAC is missing.
+func waiting(v *verdict) bool { return v.reasons == flow.Of(flow.NeighbourUnresolved) }
 
 // settle answers a flow whose neighbour has been resolved.
 func (c *core) settle(j *job) {

@@ -234,6 +234,11 @@ func (a *asker) refused(j *job, e unix.Errno, k *rtnl.Ask, by string) {
 	case unix.EACCES:
 		j.refuse(flow.NoRoute, "a route or rule prohibits %s for packets from %s", dst, by)
 	case unix.EINVAL:
+		// Since about Linux 6.14 the input look-up says EINVAL for rp_filter too.
+		if k.Iif != 0 && a.rpFilter(k.Family, k.Iif) != 0 {
+			j.refuse(flow.Asymmetric, "rp_filter refuses packets from %s that enter by %s, or a blackhole route takes %s", src, by, dst)
+			return
+		}
 		j.refuse(flow.NoRoute, "a blackhole route takes %s, or %s can't be a source on %s", dst, src, by)
 	case unix.ENODEV:
 		j.refuse(flow.RouteUnobserved, "%s vanished during the look-up", by)

@@ -49,7 +49,8 @@ func neighText(p *picture, n *rtnl.Neigh, gone bool, now hwif.MAC) string {
 // those up again that wait for one.
 func (c *core) moved(k neighKey, now hwif.MAC, text string) {
 	if now.IsZero() {
-		// When a link goes down its neighbours go first: name the cause.
+		// When a link goes down or changes its address, its neighbours go first:
+		// name the cause.
 		if l, err := c.host.Link(k.Ifindex); err == nil {
 			c.onLink(&l, false)
 		}

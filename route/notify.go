@@ -150,9 +150,20 @@ func (c *core) linkChanged(old, l *rtnl.Link) {
 	if a == b {
 		return
 	}
+	text := l.Name + " changed" + difference(old, l)
 	var ids []flow.ID
+	if old.MAC != l.MAC { // frames to or from the old one are wrong: nothing to ask
+		c.index.paths.onLink(l.Index, func(n uint32) {
+			p := &c.index.paths.all[n]
+			if p.L3In == l.Index && p.Route.InMAC != l.MAC || p.L3Out == l.Index && p.Route.SrcMAC != l.MAC {
+				c.index.alongPath(n, func(id flow.ID) { ids = append(ids, id) })
+			}
+		})
+		c.dirty(ids, flow.CauseRouteChanged, text, c.now)
+	}
+	ids = ids[:0]
 	c.index.onLink(l.Index, func(id flow.ID) { ids = append(ids, id) })
-	c.enqueue(ids, l.Name+" changed"+difference(old, l))
+	c.enqueue(ids, text)
 	if old.Master != l.Master { // into or out of a VRF: routes move in silence
 		c.ask.forget()
 		c.sweepAll(l.Name + " changed its master")

@@ -113,11 +113,13 @@ func (p *picture) setConf(c rtnl.Conf) bool {
 // strict reports whether the kernel itself refuses packets of the family that
 // enter by dev although the way back leads elsewhere: rp_filter is the larger
 // of all's and the interface's value, and 1 is strict. IPv6 has none.
-func (p *picture) strict(f hwif.Family, dev hwif.Ifindex) bool {
+func (p *picture) strict(f hwif.Family, dev hwif.Ifindex) bool { return p.rpFilter(f, dev) == 1 }
+
+func (p *picture) rpFilter(f hwif.Family, dev hwif.Ifindex) int32 {
 	if f != hwif.IPv4 {
-		return false
+		return 0
 	}
-	return max(p.conf[confKey{rtnl.ConfAll, f}].rpFilter, p.conf[confKey{int32(dev), f}].rpFilter) == 1
+	return max(p.conf[confKey{rtnl.ConfAll, f}].rpFilter, p.conf[confKey{int32(dev), f}].rpFilter)
 }
 
 // forwards reports whether packets of the family that enter by dev may be

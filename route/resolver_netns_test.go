@@ -78,16 +78,18 @@ func TestRefused(t *testing.T) {
 		"tos rule":         {"ip rule add tos 0x10 table 77", "ip rule del tos 0x10 table 77", flow1, flow.RouteUnsupported, "TOS"},
 		"tos route":        {"ip route add 198.51.100.0/24 tos 0x10 via 10.0.2.2", "ip route del 198.51.100.0/24 tos 0x10", flow1, flow.RouteUnsupported, "TOS"},
 		"asymmetric rule":  {"ip route add default via 10.0.2.2 table 78; ip rule add iif r1 to 10.0.0.0/24 table 78", "ip rule del iif r1 to 10.0.0.0/24 table 78", flow1, flow.Asymmetric, "replies leave by r2"},
-		"rp_filter":        {"sysctl -qw net.ipv4.conf.r0.rp_filter=1; ip route add default via 10.0.2.2 table 79; ip rule add to 10.0.0.2 iif r0 table 79; ip rule add iif lo from 198.51.100.9 to 10.0.0.2 table 79", "sysctl -qw net.ipv4.conf.r0.rp_filter=0; ip rule del table 79; ip rule del table 79", flow1, flow.ReasonNone, ""},
+		"rp_filter":        {"sysctl -qw net.ipv4.conf.r0.rp_filter=1; ip route add default via 10.0.2.2 table 79; ip rule add iif r1 from 198.51.100.9 to 10.0.0.2 table 79", "sysctl -qw net.ipv4.conf.r0.rp_filter=0; ip rule del table 79", flow1, flow.Asymmetric, "rp_filter refuses packets from 10.0.0.2 that enter by r0"},
+		"strict, backup":   {"sysctl -qw net.ipv4.conf.r0.rp_filter=1; ip route add 192.0.2.82 via 10.0.0.2; ip route add 192.0.2.82 via 10.0.2.2 metric 9; ip neigh", "sysctl -qw net.ipv4.conf.r0.rp_filter=0; ip route del 192.0.2.82; ip route del 192.0.2.82", tcp(1, "192.0.2.82:1", "198.51.100.9:80"), flow.ReasonNone, ""},
 		"forwarding off":   {"sysctl -qw net.ipv4.conf.r0.forwarding=0", "sysctl -qw net.ipv4.conf.r0.forwarding=1", flow1, flow.NoRoute, "ipv4 forwarding is off on r0"},
 		"v6 forwarding":    {"sysctl -qw net.ipv6.conf.all.forwarding=0", "sysctl -qw net.ipv6.conf.all.forwarding=1", tcp(1, "[fd00::2]:4000", "[2001:db8:1::9]:80"), flow.NoRoute, "ipv6 forwarding is off"},
 		"hairpin":          {"ip route add 192.0.2.83 via 10.0.0.3", "ip route del 192.0.2.83", tcp(1, "10.0.0.2:4000", "192.0.2.83:80"), flow.RouteUnsupported, "where they came in"},
 		"ipsec":            {"ip xfrm policy add src 10.0.0.0/24 dst 198.51.100.0/24 dir fwd tmpl src 10.0.0.9 dst 10.0.1.9 proto esp mode tunnel", "ip xfrm policy flush", flow1, flow.IPsec, "198.51.100.0/24"},
 		"ipsec block":      {"ip xfrm policy add src 0.0.0.0/0 dst 198.51.100.0/24 dir out action block", "ip xfrm policy flush", flow1, flow.IPsec, ""},
 		"link down":        {"ip link set r1 down", "ip link set r1 up; ip route add 198.51.100.0/24 via 10.0.1.2; ip addr add fd00:1::1/64 dev r1 nodad; ip -6 route add 2001:db8:1::/48 via fd00:1::2; ip neigh replace 10.0.1.2 lladdr 02:00:00:00:00:12 dev r1 nud permanent", flow1, flow.NoRoute, ""},
-		"bridge":           {"ip link add br0 type bridge; ip link set br0 up; ip addr add 10.0.9.1/24 dev br0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del br0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.NoRoute, "br0 is down or has no carrier"},
+		"bridge port":      {"ip link add br0 type bridge; ip link set r2 master br0", "ip link set r2 nomaster; ip link del br0", tcp(1, "10.0.0.2:4000", "203.0.113.9:80"), flow.Bridged, "r2 is a port of bridge br0"},
+		"bridge":           {"ip link add br0 type bridge; ip link set br0 up; ip addr add 10.0.9.1/24 dev br0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del br0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.Bridged, "br0 is a bridge"},
 		"macvlan":          {"ip link add mv0 link r2 type macvlan; ip link set mv0 up; ip addr add 10.0.9.1/24 dev mv0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del mv0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.RouteUnsupported, "kind macvlan"},
-		"tunnel":           {"ip tuntap add tun0 mode tun; ip link set tun0 up; ip addr add 10.0.9.1/24 dev tun0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del tun0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.NoRoute, ""},
+		"tunnel":           {"ip tuntap add tun0 mode tun; ip link set tun0 up; ip addr add 10.0.9.1/24 dev tun0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del tun0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.RouteUnsupported, "not an Ethernet"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.t, l.t = t, t
