@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/shunt-offload/shunt/hwif"
@@ -89,16 +90,28 @@ func (k *Kernel) destroy(c *conn) {
 // expire ends the entries whose time is up.
 func (k *Kernel) expire() {
 	now := k.clock.Now()
+	if now < k.soonest {
+		return
+	}
 	var dead []*conn
+	k.soonest = math.MaxInt64
 	for _, c := range k.order {
 		if c.expires <= now {
 			dead = append(dead, c)
+		} else {
+			k.soonest = min(k.soonest, c.expires)
 		}
 	}
 	for _, c := range dead {
 		k.stats.Expired++
 		k.destroy(c)
 	}
+}
+
+// setTimeout writes an entry's time-out, in seconds from now.
+func (k *Kernel) setTimeout(c *conn, seconds uint32) {
+	c.expires = k.clock.Now() + flow.Time(seconds)*1e9
+	k.soonest = min(k.soonest, c.expires)
 }
 
 // DeleteConn ends the entry with this tuple, as conntrack -D does.
@@ -163,7 +176,7 @@ func (k *Kernel) seen(c *conn, d flow.Dir, p *packet, fresh bool) {
 		e.Status |= flow.StatusAssured
 		timeout = udpStreamTimeout
 	}
-	c.expires = now + flow.Time(timeout)*1e9
+	k.setTimeout(c, timeout)
 	e.Packets[d]++
 	e.Bytes[d] += uint64(len(p.ip))
 	switch {

@@ -27,6 +27,7 @@ type Kernel struct {
 
 	conns   map[flow.Tuple]*conn // by both tuples
 	order   []*conn              // oldest first
+	soonest flow.Time            // no entry expires before
 	lastID  uint32
 	watched map[flow.ID]*watch
 	ports   []hwif.Port

@@ -56,7 +56,7 @@ func (t tracker) Prepare(ps []flow.Prepare) {
 			continue
 		}
 		c.liberal = true
-		c.expires = k.clock.Now() + flow.Time(p.Timeout)*1e9
+		k.setTimeout(c, p.Timeout)
 		k.post(flow.SourceConntrack, flow.Prepared{ID: p.ID, Gen: p.Gen, Entry: k.message(flow.ConnListed, c).Entry})
 	}
 }
@@ -69,7 +69,7 @@ func (t tracker) Touch(ts []flow.Touch) {
 	k.expire()
 	for _, x := range ts {
 		if c := k.conns[x.Orig]; c != nil && (x.EntryID == 0 || c.entry.ID == x.EntryID) {
-			c.expires = k.clock.Now() + flow.Time(x.Timeout)*1e9
+			k.setTimeout(c, x.Timeout)
 			c.liberal = c.liberal || x.Release
 		}
 	}
