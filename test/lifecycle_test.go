@@ -147,7 +147,7 @@ func TestPinnedRulesOutliveTheDaemonAndAreAdopted(t *testing.T) {
 func TestARestartClearsRulesWhoseFlowEndedMeanwhile(t *testing.T) {
 	s := set(t, lab.Options{})
 	s.daemon(rig.DaemonOptions{Settings: "{pin: " + s.bpffs() + "/shunt}"})
-	tr := s.steady(4, 2*time.Second)
+	tr := s.steady(4, 5*time.Second) // UDP is assured after two
 	s.active(tr)
 	if err := s.d.Kill(); err != nil {
 		t.Fatal(err)
@@ -204,7 +204,8 @@ func (s *stage) bpffs() string {
 		s.Fatalf("mount bpffs: %v: %s", err, out)
 	}
 	s.Cleanup(func() {
-		if out, err := exec.Command("umount", dir).CombinedOutput(); err != nil {
+		// Lazily: the daemon ends with the lab, which is closed after this.
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
 			s.Errorf("umount bpffs: %v: %s", err, out)
 		}
 	})

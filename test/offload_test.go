@@ -118,7 +118,7 @@ func TestAnIdleFlowGoesBackToTheKernel(t *testing.T) {
 	s.udpDone(tr, 5)
 	f := s.await(tr, "it has become idle", rig.InKernel)
 	if !rig.Left(f, shuntv1.Cause_CAUSE_IDLE) {
-		t.Errorf("it left for another cause: %v", f.History)
+		t.Errorf("it left for another cause: %s", rig.History(f))
 	}
 	if n := s.used(); n != 0 {
 		t.Errorf("the device still holds %d rules", n)

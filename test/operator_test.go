@@ -24,7 +24,7 @@ func TestAnEvictedFlowStaysOutForAsLongAsItWasTold(t *testing.T) {
 	s.ctl(flows("evict", tr, "--hold", "3s", "--note", "look at it with tcpdump")...)
 	out := s.await(tr, "it is out", rig.InKernel)
 	if !rig.Left(out, shuntv1.Cause_CAUSE_OPERATOR) || out.Installs != f.Installs {
-		t.Errorf("evicted, it says: %s, %v", rig.Describe(out), out.History)
+		t.Errorf("evicted, it says: %s", rig.Describe(out))
 	}
 	if why := s.ctl(flows("explain", tr)...); !strings.Contains(why, "look at it with tcpdump") || !strings.Contains(why, "denied_by_operator") {
 		t.Errorf("explain does not say who took it out and why:\n%s", why)
@@ -56,7 +56,7 @@ func TestAPinPutsAFlowInThatThePolicyWouldNot(t *testing.T) {
 	}
 	f = s.await(tr, "the lease has ended", rig.InKernel)
 	if f.Pinned || !rig.Left(f, shuntv1.Cause_CAUSE_LEASE_EXPIRED) {
-		t.Errorf("after its lease, it says: %s, %v", rig.Describe(f), f.History)
+		t.Errorf("after its lease, it says: %s", rig.Describe(f))
 	}
 	s.udpDone(tr, 20)
 }

@@ -141,5 +141,28 @@ func Describe(f *shuntv1.Flow) string {
 		s += " " + strconv.Quote(f.Text)
 	}
 	n, k := NIC(f), Kernel(f)
-	return fmt.Sprintf("%s, %d packets by the NIC, %d by the kernel", s, n.Packets, k.Packets)
+	return fmt.Sprintf("%s, rules %s and %s, %d packets by the NIC, %d by the kernel; history: %s", s,
+		ruleWord(f.Orig), ruleWord(f.Reply), n.Packets, k.Packets, History(f))
+}
+
+func ruleWord(d *shuntv1.Direction) string {
+	return strings.ToLower(strings.TrimPrefix(d.GetRule().String(), "RULE_STATE_"))
+}
+
+// History is what the flow went through, oldest first.
+func History(f *shuntv1.Flow) string {
+	var b strings.Builder
+	for i, c := range f.GetHistory() {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(c.At.AsTime().Format("05.000 ") + StateWord(c.State))
+		if c.Cause != shuntv1.Cause_CAUSE_UNSPECIFIED {
+			b.WriteString(" " + strings.ToLower(strings.TrimPrefix(c.Cause.String(), "CAUSE_")))
+		}
+		if c.Text != "" {
+			b.WriteString(" " + strconv.Quote(c.Text))
+		}
+	}
+	return b.String()
 }
