@@ -128,7 +128,7 @@ func TestKeptAlive(t *testing.T) {
 	w := newWorld(t)
 	f := w.open(hwif.ProtoUDP, clientA, serverA)
 	kernelSaw := w.k.Stats().Forwarded.Packets
-	for range 600 {
+	for range 300 {
 		w.wantNIC(f)
 		w.second()
 	}

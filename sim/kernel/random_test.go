@@ -27,7 +27,7 @@ func TestRandomWorld(t *testing.T) {
 		}
 		send := func() {
 			for _, f := range flows {
-				f.Send(2, 700)
+				f.Send(1, 40)
 			}
 		}
 		// heal mends everything and lets the longest wait of the engine for one
