@@ -19,8 +19,11 @@
 // It is not a policy: it says what the kernel said, and whether an entry is worth
 // hardware is package flow's and package policy's to say. It creates and deletes
 // no entry and writes no mark and no status. It knows TCP and UDP alone: other
-// protocols are filtered out, in the kernel where that is possible. Get is the
-// exception and finds whatever a tuple names.
+// protocols are filtered out, in the kernel where that is possible.
+//
+// An UPDATE says what the kernel chose to put in it: without a change of state it
+// has no CTA_PROTOINFO (flow.HasTCP), with a mark of 0 mostly no CTA_MARK. What is
+// absent has not changed.
 //
 // An entry exists only where conntrack's hooks are registered, which a ruleset
 // does that mentions connection tracking, in each namespace.

@@ -10,12 +10,14 @@ import (
 	"github.com/shunt-offload/shunt/hwif/flow"
 )
 
-// Get asks the kernel for the entry that has tup as its original or its reply
-// tuple, whatever its protocol has for ports. ok is false when there is none.
-// It needs no Run.
+// Get asks the kernel for the TCP or UDP entry that has tup as its original or
+// its reply tuple. ok is false when there is none. It needs no Run.
 func (t *Tracker) Get(tup flow.Tuple) (e flow.Entry, ok bool, err error) {
 	if tup.Family != hwif.IPv4 && tup.Family != hwif.IPv6 {
 		return e, false, fmt.Errorf("get conntrack entry: tuple has no address family")
+	}
+	if tup.Proto != hwif.ProtoTCP && tup.Proto != hwif.ProtoUDP {
+		return e, false, fmt.Errorf("get conntrack entry of %v: only tcp and udp entries are looked up", tup)
 	}
 	t.askMu.Lock()
 	defer t.askMu.Unlock()

@@ -94,7 +94,7 @@ func (l *lab) ct(args string) string {
 
 // in runs f on a thread in the namespace. f must not start goroutines that make
 // sockets.
-func in(t *testing.T, name string, f func()) {
+func in(t testing.TB, name string, f func()) {
 	t.Helper()
 	done := make(chan error)
 	go func() {
