@@ -3,7 +3,6 @@
 package xdp
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,17 +48,6 @@ func harness(t *testing.T, mode Mode, pin bool) *hwiftest.Harness {
 		})
 	}
 	return h
-}
-
-// open opens a device over all ports.
-func (w *wires) open(o hwif.OpenOptions) *Device {
-	w.t.Helper()
-	o.Ports = w.names
-	var dev hwif.Device
-	var err error
-	w.inRouter(func() { dev, err = Driver{}.Open(context.Background(), o) })
-	must(w.t, err, "open")
-	return dev.(*Device)
 }
 
 // pinDir is a directory that does not exist yet, on a bpffs.

@@ -30,8 +30,6 @@ type settings struct {
 	mode     Mode
 	pin      string // directory, empty for none
 	log      *slog.Logger
-
-	noPeek bool // tests without wires: BPF_PROG_TEST_RUN has no sk_buff to look at
 }
 
 func readSettings(o hwif.OpenOptions) (settings, error) {

@@ -1,8 +1,9 @@
-//go:build netns
+//go:build netns || bench
 
 package xdp
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -157,4 +158,15 @@ func (w *wires) socket(ns netns.NsHandle, name string) *packetSocket {
 	})
 	w.t.Cleanup(func() { unix.Close(s.fd) })
 	return s
+}
+
+// open opens a device over all ports.
+func (w *wires) open(o hwif.OpenOptions) *Device {
+	w.t.Helper()
+	o.Ports = w.names
+	var dev hwif.Device
+	var err error
+	w.inRouter(func() { dev, err = Driver{}.Open(context.Background(), o) })
+	must(w.t, err, "open")
+	return dev.(*Device)
 }
