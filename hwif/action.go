@@ -1,5 +1,7 @@
 package hwif
 
+import "math/bits"
+
 // ActionKind is one thing that a rule can do. Actions run in the order of
 // these constants, whatever order a caller thought of them in.
 type ActionKind uint8
@@ -60,14 +62,12 @@ func (s ActionSet) Has(a ActionKind) bool { return s&(1<<a) != 0 }
 // Without is the set less a.
 func (s ActionSet) Without(a ActionKind) ActionSet { return s &^ (1 << a) }
 
-// First is the lowest action of a non-empty set.
+// First is the lowest action of a non-empty set, known or not.
 func (s ActionSet) First() (ActionKind, bool) {
-	for a := range numActions {
-		if s.Has(a) {
-			return a, true
-		}
+	if s == 0 {
+		return 0, false
 	}
-	return 0, false
+	return ActionKind(bits.TrailingZeros32(uint32(s))), true
 }
 
 // Actions is what happens to a frame that matches. Members whose kind is not

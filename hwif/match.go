@@ -1,5 +1,7 @@
 package hwif
 
+import "math/bits"
+
 // Field is one thing that a rule can compare. The set is closed: a driver
 // refuses a rule with a field that it has no row for.
 type Field uint8
@@ -60,14 +62,12 @@ func (s FieldSet) Has(f Field) bool { return s&(1<<f) != 0 }
 // Without is the set less f.
 func (s FieldSet) Without(f Field) FieldSet { return s &^ (1 << f) }
 
-// First is the lowest field of a non-empty set.
+// First is the lowest field of a non-empty set, known or not.
 func (s FieldSet) First() (Field, bool) {
-	for f := range numFields {
-		if s.Has(f) {
-			return f, true
-		}
+	if s == 0 {
+		return 0, false
 	}
-	return 0, false
+	return Field(bits.TrailingZeros32(uint32(s))), true
 }
 
 // TCP flag bits as they stand in the header's 13th byte (RFC 9293).
@@ -75,6 +75,7 @@ const (
 	TCPFin uint8 = 0x01
 	TCPSyn uint8 = 0x02
 	TCPRst uint8 = 0x04
+	TCPAck uint8 = 0x10
 )
 
 // Match is what a frame must be. Members whose Field is not in Fields are zero.

@@ -70,9 +70,11 @@ func match(t *flow.Tuple, r *flow.Route) hwif.Match {
 	}
 	if t.Proto == hwif.ProtoTCP {
 		// Openings and endings are the kernel's: a reused tuple must not slip
-		// past conntrack, and conntrack must see the close.
+		// past conntrack, and conntrack must see the close. Without ACK a
+		// segment is invalid to it (tcp_valid_flags, nf_conntrack_proto_tcp.c).
 		m.Fields |= hwif.FieldsOf(hwif.FieldTCPFlags)
-		m.TCPFlagsMask = hwif.TCPSyn | hwif.TCPFin | hwif.TCPRst
+		m.TCPFlagsMask = hwif.TCPSyn | hwif.TCPFin | hwif.TCPRst | hwif.TCPAck
+		m.TCPFlags = hwif.TCPAck
 	}
 	return m
 }

@@ -39,9 +39,9 @@ func TestCompile(t *testing.T) {
 		t.Fatalf("%v: %s", rs.List(), text)
 	}
 	want := []string{
-		"port 1 dst_mac 02:00:00:00:01:01 vlan_id 10 eth_type ipv4 ip_proto tcp src_ip 10.0.0.1 dst_ip 192.0.2.1 src_port 4000 dst_port 80 ip_flags nofrag tcp_flags 0x0/0x7 " +
+		"port 1 dst_mac 02:00:00:00:01:01 vlan_id 10 eth_type ipv4 ip_proto tcp src_ip 10.0.0.1 dst_ip 192.0.2.1 src_port 4000 dst_port 80 ip_flags nofrag tcp_flags 0x10/0x17 " +
 			"set eth src 02:00:00:00:01:02 set eth dst 02:00:00:00:02:02 dec ttl set ip src 198.51.100.1 set sport 61000 csum vlan pop mtu 1500 redirect 2",
-		"port 2 dst_mac 02:00:00:00:01:02 eth_type ipv4 ip_proto tcp src_ip 192.0.2.1 dst_ip 198.51.100.1 src_port 80 dst_port 61000 ip_flags nofrag tcp_flags 0x0/0x7 " +
+		"port 2 dst_mac 02:00:00:00:01:02 eth_type ipv4 ip_proto tcp src_ip 192.0.2.1 dst_ip 198.51.100.1 src_port 80 dst_port 61000 ip_flags nofrag tcp_flags 0x10/0x17 " +
 			"set eth src 02:00:00:00:01:01 set eth dst 02:00:00:00:02:01 dec ttl set ip dst 10.0.0.1 set dport 4000 csum vlan push id 10 mtu 1500 redirect 1",
 	}
 	for d := range pair {
