@@ -26,9 +26,9 @@ const (
 // A story fits these: chapters are thirds of it, and connections of the script
 // live two minutes without traffic.
 const (
-	storyLength = time.Minute
-	storyMin    = 3 * time.Second
-	storyMax    = 2 * time.Minute
+	usualStory    = time.Minute
+	shortestStory = 3 * time.Second
+	longestStory  = 2 * time.Minute
 )
 
 // flags is the command line.
@@ -120,7 +120,7 @@ SIGHUP reads the file again, SIGTERM gives every flow back to the kernel and end
 	fs.StringVar(&f.socket, "socket", "", "`path` of the API's unix socket")
 	fs.StringVar(&f.logLevel, "log-level", "", "debug, info, warn or error")
 	fs.DurationVar(&f.story, "story", 0, "with --nic sim: play a demonstration, a minute `long`; needs no root")
-	fs.Lookup("story").NoOptDefVal = storyLength.String()
+	fs.Lookup("story").NoOptDefVal = usualStory.String()
 	fs.BoolVar(&f.check, "check", false, "read the configuration, print what was understood, and end")
 	fs.BoolVar(&f.printConfig, "print-config", false, "print the default configuration with its explanations, and end")
 	return cmd
@@ -169,8 +169,8 @@ func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 		if cfg.NIC.Driver != simDriver {
 			return nil, fmt.Errorf("--story plays on a router in memory, and driver %s works on this host; use --nic sim", cfg.NIC.Driver)
 		}
-		if f.story < storyMin || f.story > storyMax {
-			return nil, fmt.Errorf("--story is %s; allowed: %s to %s", f.story, storyMin, storyMax)
+		if f.story < shortestStory || f.story > longestStory {
+			return nil, fmt.Errorf("--story is %s; allowed: %s to %s", f.story, shortestStory, longestStory)
 		}
 	}
 	return cfg, cfg.Check(file)

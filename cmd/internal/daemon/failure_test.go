@@ -54,7 +54,7 @@ func (m mute) Run(ctx context.Context, emit func(flow.Event)) error {
 // opened is a daemon that has opened everything and started nothing.
 func opened(t *testing.T) *daemon {
 	t.Helper()
-	d := &daemon{opts: Options{Config: simConfig(t), Story: storyMax}, clock: newClock()}
+	d := &daemon{opts: Options{Config: simConfig(t), Story: longestStory}, clock: newClock()}
 	d.cfg = d.opts.Config
 	log := new(output)
 	d.log = newLog(d.cfg, log, &d.level)

@@ -129,7 +129,7 @@ func client(t *testing.T, socket string) shuntv1.AgentServiceClient {
 func TestStory(t *testing.T) {
 	cfg := simConfig(t)
 	cfg.Metrics.Listen = freePort(t)
-	r := begin(t, Options{Config: cfg, Story: storyMax})
+	r := begin(t, Options{Config: cfg, Story: longestStory})
 	if !strings.Contains(r.log.String(), scriptedNote) {
 		t.Error("the log does not say that this is a simulation")
 	}
