@@ -118,6 +118,7 @@ func churn(ctx context.Context, h *rpctest.Host, c *rpctest.Client) {
 			h.Device.Count(1)
 		}
 		if n%2000 == 1999 {
+			ctx := context.WithoutCancel(ctx) // never end paused
 			_, _ = c.Pause(ctx, &pb.PauseRequest{Owner: "churn"})
 			_, _ = c.Resume(ctx, &pb.ResumeRequest{Owner: "churn"})
 		}
