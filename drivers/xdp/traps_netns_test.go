@@ -281,3 +281,23 @@ func TestEgressDown(t *testing.T) {
 		wantFrame(t, "up again", p.inject(f.In.Ifindex, s.MustBuild()), f.Forwarded(s).MustBuild())
 	})
 }
+
+// The egress MTU falls below a rule's before anyone has taken the rule out: one
+// frame may be lost, then the kernel gets them and can answer.
+func TestEgressMTUFalls(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode Mode) {
+		w := newWires(t, wireOptions{})
+		d, p, f := w.device(mode), w.tap(), w.flow(hwif.ProtoUDP)
+		installAll(t, d, f.Rule(hwif.NewCookie(1, 0)))
+		s := f.Frame()
+		s.Payload = make([]byte, 1400)
+		wantFrame(t, "before", p.inject(f.In.Ifindex, s.MustBuild()), f.Forwarded(s).MustBuild())
+		w.inRouter(func() {
+			l, err := netlink.LinkByIndex(int(f.Out.Ifindex))
+			must(t, err, "find port")
+			must(t, netlink.LinkSetMTU(l, 1000), "set MTU")
+		})
+		p.inject(f.In.Ifindex, s.MustBuild()) // may be lost
+		wantVerdict(t, "too long", p.inject(f.In.Ifindex, s.MustBuild()), hwiftest.ToKernel)
+	})
+}

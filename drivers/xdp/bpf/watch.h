@@ -34,8 +34,9 @@ int BPF_PROG(watch_xmit, const struct net_device *from, const struct net_device 
 	return 0;
 }
 
-#define ENETDOWN 100
+#define EMSGSIZE 90 /* the port's MTU fell below that of the rule */
 #define EOPNOTSUPP 95
+#define ENETDOWN 100
 
 /* index is the key in the devmap of the program on dev, hence a port slot. */
 SEC("tp_btf/xdp_redirect_err")
@@ -51,7 +52,7 @@ int BPF_PROG(watch_redirect, const struct net_device *dev, const void *prog, con
 		return 0;
 	__sync_fetch_and_add(&e->lost, 1);
 	e->error = err;
-	if (err == -ENETDOWN || err == -EOPNOTSUPP)
+	if (err == -ENETDOWN || err == -EOPNOTSUPP || err == -EMSGSIZE)
 		e->blocked = 1;
 	return 0;
 }
