@@ -54,7 +54,12 @@ func TestFollowTCP(t *testing.T) {
 			}
 			checkNAT(t, tc.name, e)
 
+			// Deleted before the last segment, the entry would be picked up anew by it.
 			c.Close()
+			tp.until("both sides to close", func() bool {
+				cs := tp.conns(tup)
+				return cs[len(cs)-1].Entry.TCPState == flow.TCPTimeWait
+			})
 			l.ct("-D -p tcp")
 			tp.until("the end", func() bool {
 				cs := tp.conns(tup)

@@ -211,6 +211,7 @@ func TestTouch(t *testing.T) {
 	near("refresh of a closing one", touch(full, false).Timeout, 20)
 
 	tr.Touch([]flow.Touch{{Orig: e.Orig, EntryID: e.ID + 1, Timeout: full}})
+	l.hush()
 	l.ct("-D -p tcp")
 	tr.Touch([]flow.Touch{{Orig: e.Orig, EntryID: e.ID, Timeout: full}})
 	tp.until("two that are gone", func() bool { return tr.Stats().TouchGone == 2 })

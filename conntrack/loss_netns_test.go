@@ -257,6 +257,7 @@ func TestBornBeforeOpen(t *testing.T) {
 	if len(cs) != 1 || cs[0].Kind != flow.ConnListed || flow.Eligible(&cs[0].Entry) != 0 {
 		t.Fatalf("listing said %s", kinds(cs))
 	}
+	l.hush()
 	l.ct("-D -p tcp")
 	tr.Relist()
 	tp.until("second listing", func() bool { return tp.synced() == 2 })
@@ -281,6 +282,7 @@ func TestOnlyAssured(t *testing.T) {
 	c, tup := l.dial("tcp", "10.78.1.2:8000")
 	say(t, c, "hello")
 	l.spray(20010, 3)
+	l.hush()
 	l.ct("-D -p udp")
 	l.ct("-D -p tcp")
 	tp.until("the end", func() bool {

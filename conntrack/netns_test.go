@@ -87,6 +87,13 @@ func (l *lab) nft(rules string) {
 	}
 }
 
+// hush stops all packets, so that no late one makes a deleted entry anew.
+func (l *lab) hush() {
+	l.t.Helper()
+	l.sh("ip -n %s link set c down", l.client)
+	l.sh("ip -n %s link set s down", l.server)
+}
+
 func (l *lab) ct(args string) string {
 	l.t.Helper()
 	return l.sh("ip netns exec %s conntrack %s", l.router, args)
