@@ -40,7 +40,7 @@ func (s *stage) carries(version int) {
 	if err != nil {
 		s.Fatal(err)
 	}
-	tr := s.tcp(version, traffic.TCPRequest{Bytes: 200_000_000, Direction: traffic.Up, Seed: 1})
+	tr := s.tcp(version, traffic.TCPRequest{Bytes: 200_000_000, Direction: traffic.Up, Seed: 1, Linger: 100})
 	s.active(tr)
 	res := s.tcpDone(tr)
 	// The last counters come with the removal of the rules.

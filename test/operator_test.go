@@ -21,12 +21,12 @@ func TestAnEvictedFlowStaysOutForAsLongAsItWasTold(t *testing.T) {
 	s := play(t, lab.Options{}, rig.DaemonOptions{})
 	tr := s.steady(4, 12*time.Second)
 	f := s.active(tr)
-	s.ctl(flows("evict", tr, "--hold", "3s", "--note", "look at it with tcpdump")...)
+	s.ctl(flows("evict", tr, "--for", "3s", "--note", "look at it with tcpdump")...)
 	out := s.await(tr, "it is out", rig.InKernel)
 	if !rig.Left(out, shuntv1.Cause_CAUSE_OPERATOR) || out.Installs != f.Installs {
 		t.Errorf("evicted, it says: %s", rig.Describe(out))
 	}
-	if why := s.ctl(flows("explain", tr)...); !strings.Contains(why, "look at it with tcpdump") || !strings.Contains(why, "denied_by_operator") {
+	if why := s.ctl(flows("explain", tr)...); !strings.Contains(why, "evicted by root: look at it with tcpdump") {
 		t.Errorf("explain does not say who took it out and why:\n%s", why)
 	}
 	back := s.active(tr)

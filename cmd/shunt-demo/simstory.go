@@ -119,7 +119,7 @@ func (s *simStory) steer(ctx context.Context) error {
 		return err
 	}
 	uid, t := all[0].Uid, words(all[0].Orig.GetTuple())
-	if err := run(ctx, s.screen, s.d, append(append([]string{"flows", "evict"}, t...), "--hold", "2s", "--note", "demo")...); err != nil {
+	if err := run(ctx, s.screen, s.d, append(append([]string{"flows", "evict"}, t...), "--for", "2s", "--note", "demo")...); err != nil {
 		return err
 	}
 	if _, err := s.some(ctx, 1, "it is out", func(f *shuntv1.Flow) bool {

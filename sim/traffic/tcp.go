@@ -181,6 +181,12 @@ func serveTCP(ctx context.Context, c *net.TCPConn) error {
 		return fmt.Errorf("send report: %w", err)
 	}
 	// The client closes first, so that TIME_WAIT is its own.
-	_, err := io.Copy(io.Discard, in)
-	return err
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		return fmt.Errorf("wait for the client's close: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Duration(req.Linger) * time.Millisecond):
+	}
+	return nil
 }
