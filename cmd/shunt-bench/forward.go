@@ -83,9 +83,9 @@ func forward(ctx context.Context, bin string, rounds int, each time.Duration) (e
 	return nil
 }
 
-// openFlow opens a UDP flow with a few datagrams both ways, so that conntrack knows it.
+// openFlow opens a UDP flow, long enough (2 s) for conntrack to call it assured.
 func openFlow(ctx context.Context, l *lab.Lab, demo string) (*rig.Transfer, error) {
-	return rig.UDP(ctx, l, demo, 4, traffic.UDPRequest{Datagrams: 50, Size: 64, Rate: 50, Direction: traffic.Both})
+	return rig.UDP(ctx, l, demo, 4, traffic.UDPRequest{Datagrams: 200, Size: 64, Rate: 50, Direction: traffic.Both})
 }
 
 func viaKernel(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration) (float64, error) {

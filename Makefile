@@ -1,0 +1,57 @@
+# shunt: what can be made. Everything here is a line or two; longer things are
+# in scripts/.
+
+GO ?= go
+# Tools are pinned in tools/go.mod, so that they don't weigh on the module.
+TOOL = $(GO) tool -modfile=tools/go.mod
+# RACE=1 builds tests, and the programs that they start, with the race detector.
+RACE ?=
+FUZZTIME ?= 30s
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-unit test-netns bench bench-forward generate generate-check lint fuzz clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+
+build: ## the programs, into bin/
+	$(GO) build -o bin/ ./cmd/...
+
+demo: ## see it work: a lab with real traffic (root), or the in-memory NIC (anyone)
+	@scripts/packages.sh demo
+	@$(MAKE) --no-print-directory build
+	bin/shunt-demo
+
+test: ## all tests that this machine allows, and which those were
+	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh unit netns
+
+test-unit: ## tests that need no rights
+	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh unit
+
+test-netns: ## tests with namespaces, XDP, conntrack and real traffic (root)
+	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh netns
+
+bench: ## figures: events per second, allocations per event, bytes per flow
+	$(GO) run ./cmd/shunt-bench engine
+
+bench-forward: build ## figure: small UDP frames by the emulated NIC against the kernel (root)
+	@scripts/packages.sh demo
+	bin/shunt-bench forward
+
+generate: ## everything that is made from something else (needs clang; see scripts/packages.sh)
+	$(GO) generate ./...
+
+generate-check: generate ## fails when a committed file is not what generate makes
+	@git diff --exit-code --stat -- '*.pb.go' '*_bpfel.go' '*_bpfel.o' || { echo 'generated files are not up to date: run make generate and commit'; exit 1; }
+
+lint: ## formatting, go vet, golangci-lint
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not formatted: run gofmt -w'; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags netns ./...
+	$(TOOL) golangci-lint run --build-tags netns ./...
+
+fuzz: ## each fuzz test for FUZZTIME (30s)
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh
+
+clean: ## what make made
+	rm -rf bin
