@@ -3,6 +3,8 @@
 package route
 
 import (
+	"context"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -248,4 +250,49 @@ func TestVLAN(t *testing.T) {
 	if d := w.dirtyOf(1); d.Cause != flow.CauseLinkDown {
 		t.Errorf("dirty for %v: %s", d.Cause, d.Text)
 	}
+}
+
+// TestCloseEndsRun holds that Close alone ends Run without an error, that a
+// Resolver runs once, and that Explain never hangs.
+func TestCloseEndsRun(t *testing.T) {
+	l := newLab(t)
+	fds := openFDs(t)
+	r := l.open(Options{})
+	synced, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		ended <- r.Run(context.Background(), func(e flow.Event) {
+			if _, ok := e.(flow.Synced); ok {
+				close(synced)
+			}
+		})
+	}()
+	<-synced
+	r.Close()
+	if err := <-ended; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+	if a := r.Explain(t.Context(), tcp(1, "10.0.0.2:1", "198.51.100.9:2")); a.Reasons != flow.Of(flow.RouteUnobserved) || a.Text == "" {
+		t.Errorf("explain after the end: %+v", a)
+	}
+	if err := r.Run(t.Context(), nil); err == nil {
+		t.Error("ran twice")
+	}
+	r.Close()
+	never := l.open(Options{})
+	never.Close()
+	if err := never.Run(t.Context(), nil); err == nil {
+		t.Error("ran after Close")
+	}
+	if now := openFDs(t); now != fds {
+		t.Errorf("%d file descriptors, %d before", now, fds)
+	}
+}
+
+func openFDs(t *testing.T) int {
+	t.Helper()
+	d, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(d)
 }

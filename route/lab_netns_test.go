@@ -5,7 +5,6 @@ package route
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -29,11 +28,11 @@ var labs atomic.Int32
 // lab is a router namespace with ports r0, r1 and r2, and a namespace of
 // neighbours behind them: 10.0.N.2 and fd00:N::2 on pN.
 type lab struct {
-	t            *testing.T
+	t            testing.TB
 	router, peer string
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t testing.TB) *lab {
 	t.Helper()
 	n := labs.Add(1)
 	l := &lab{t: t, router: fmt.Sprintf("rtk-r%d-%d", os.Getpid(), n), peer: fmt.Sprintf("rtk-p%d-%d", os.Getpid(), n)}
@@ -54,7 +53,7 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
-func run(t *testing.T, name string, args ...string) {
+func run(t testing.TB, name string, args ...string) {
 	t.Helper()
 	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
 		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
@@ -122,7 +121,7 @@ func (l *lab) open(opts Options) *Resolver {
 // watch is a running Resolver and what it has said.
 type watch struct {
 	*Resolver
-	t      *testing.T
+	t      testing.TB
 	l      *lab
 	events chan flow.Event
 	said   []flow.Event
@@ -169,24 +168,6 @@ func (w *watch) until(what string, ok func(flow.Event) bool) flow.Event {
 			w.t.Fatalf("no %s; said was %v; stats %+v", what, w.said, w.Stats())
 		}
 	}
-}
-
-// tcp is the query of a connection without NAT; dst may be "addr:port".
-func tcp(id flow.ID, src, dst string) flow.Query {
-	return natted(id, src, dst, dst, src)
-}
-
-// natted is a query with the reply tuple given by itself.
-func natted(id flow.ID, src, dst, rsrc, rdst string) flow.Query {
-	return flow.Query{ID: id, Gen: uint64(id)*100 + 1, Orig: tuple(src, dst), Reply: tuple(rsrc, rdst)}
-}
-
-func tuple(src, dst string) flow.Tuple {
-	s, d := netip.MustParseAddrPort(src), netip.MustParseAddrPort(dst)
-	t := flow.Tuple{SrcPort: s.Port(), DstPort: d.Port(), Proto: hwif.ProtoTCP}
-	t.Src, t.Family = hwif.AddrFrom(s.Addr())
-	t.Dst, _ = hwif.AddrFrom(d.Addr())
-	return t
 }
 
 // ask resolves queries and returns the answers by ID.

@@ -29,7 +29,6 @@ func retry(what string, list func() error) error {
 // listAll makes the picture anew. Differences are handled as if they had been
 // notified.
 func (r *Resolver) listAll() error {
-	r.core.stats.Listings++
 	for _, part := range []func() error{r.listConf, r.listLinks, r.listAddrs, r.listNeighs, r.listTOS, r.listPolicies} {
 		if err := part(); err != nil {
 			return err
@@ -41,6 +40,7 @@ func (r *Resolver) listAll() error {
 		}
 	}
 	r.ask.forget()
+	r.core.stats.Listings++ // and from here on a link that appears is new
 	return nil
 }
 

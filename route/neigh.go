@@ -97,11 +97,10 @@ func (c *core) enqueue(ids []flow.ID, text string) {
 // permanent between its STALE notification and this is lost.
 func (c *core) confirm(k neighKey) {
 	n, ok := c.view.neighs[k]
-	w := n.wire(k)
-	if !ok || !w.Stale() || w.Fixed() {
+	if !ok || !n.confirmable() {
 		return
 	}
-	if c.use(&w, false) {
+	if c.use(k, n, false) {
 		n.state = unix.NUD_DELAY
 		c.view.neighs[k] = n
 	}
@@ -122,18 +121,18 @@ func (c *core) wake(v *verdict) {
 // resolveNeigh asks the kernel to find a next hop's MAC.
 func (c *core) resolveNeigh(k neighKey) {
 	n, known := c.view.neighs[k]
-	w := n.wire(k)
 	last, asked := c.used[k]
-	if w.Fixed() || w.Resolving() || asked && c.now-last < useGap {
+	if n.settled() || asked && c.now-last < useGap {
 		return
 	}
-	if c.use(&w, !known) {
+	if c.use(k, n, !known) {
 		c.used[k] = c.now
 	}
 }
 
-func (c *core) use(w *rtnl.Neigh, create bool) bool {
-	if err := c.host.UseNeigh(w, create); err != nil {
+func (c *core) use(k neighKey, n neighbour, create bool) bool {
+	w := n.wire(k)
+	if err := c.host.UseNeigh(&w, create); err != nil {
 		return false // the next notification or look-up tries again
 	}
 	c.stats.NeighUses++

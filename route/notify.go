@@ -77,18 +77,17 @@ func (c *core) confName(i int32) string {
 // onRoute looks at the flows inside the announced prefix, whether they used
 // that route or a less specific one.
 func (c *core) onRoute(r *rtnl.Route, m *rtnl.Msg) {
-	what := "added"
-	switch {
-	case m.Type == unix.RTM_DELROUTE:
-		what = "deleted"
-	case m.Flags&unix.NLM_F_REPLACE != 0:
-		what = "replaced"
-	}
 	c.view.tos.set(r, m.Type == unix.RTM_NEWROUTE)
 	c.ask.forget()
-	if c.index.count > 0 {
-		c.affected(r.Prefix(), "route "+r.String()+" "+what)
-	}
+	c.affected(r.Prefix(), func() string {
+		switch {
+		case m.Type == unix.RTM_DELROUTE:
+			return "route " + r.String() + " deleted"
+		case m.Flags&unix.NLM_F_REPLACE != 0:
+			return "route " + r.String() + " replaced"
+		}
+		return "route " + r.String() + " added"
+	})
 }
 
 // onAddress looks at everything of the family when the set of local addresses
@@ -110,12 +109,14 @@ func (c *core) onAddress(a *rtnl.Address, gone bool) {
 
 // onLink compares an interface with what was known. Down takes its flows out
 // without asking: IPv4 routes go with it in silence. Anything that may let
-// routes appear or vanish in silence is followed by a round over everything.
+// routes appear or vanish in silence is followed by a round over everything;
+// an interface that comes up for the first time can't, its routes are announced.
 func (c *core) onLink(l *rtnl.Link, gone bool) {
 	old, known := c.view.links[l.Index]
 	if gone {
 		if known {
 			delete(c.view.links, l.Index)
+			delete(c.view.fresh, l.Index)
 			c.linkDown(&old, old.Name+" was removed")
 		}
 		return
@@ -129,10 +130,23 @@ func (c *core) onLink(l *rtnl.Link, gone bool) {
 		c.linkDown(l, l.Name+" went down")
 	case known && old.Up() == l.Up():
 		c.linkChanged(&old, l)
+	case !known && c.stats.Listings > 0 && !l.Up():
+		c.view.fresh[l.Index] = struct{}{}
 	default:
-		c.ask.forget()
-		c.sweepAll(l.Name + " appeared or came up")
+		c.linkUp(l, known)
 	}
+}
+
+func (c *core) linkUp(l *rtnl.Link, known bool) {
+	c.ask.forget()
+	if _, fresh := c.view.fresh[l.Index]; fresh || !known {
+		delete(c.view.fresh, l.Index)
+		var ids []flow.ID // refused because it was not known, or down
+		c.index.onLink(l.Index, func(id flow.ID) { ids = append(ids, id) })
+		c.enqueue(ids, l.Name+" came up")
+		return
+	}
+	c.sweepAll(l.Name + " came up")
 }
 
 func (c *core) linkDown(l *rtnl.Link, text string) {

@@ -8,6 +8,7 @@ import (
 // picture is what is known of the host besides the FIB. Owned by Run.
 type picture struct {
 	links    map[hwif.Ifindex]rtnl.Link
+	fresh    map[hwif.Ifindex]struct{} // made since the first listing, and never up yet
 	neighs   map[neighKey]neighbour
 	conf     map[confKey]conf
 	addrs    map[addrKey]uint32 // local addresses to IFA_F_* flags
@@ -31,6 +32,19 @@ type neighbour struct {
 func (n neighbour) wire(k neighKey) rtnl.Neigh {
 	return rtnl.Neigh{Dst: k.Addr, Ifindex: k.Ifindex, Family: k.Family,
 		State: n.state, Flags: n.flags, FlagsExt: n.flagsExt, MAC: n.mac}
+}
+
+// confirmable reports whether the entry is stale and may be probed.
+func (n neighbour) confirmable() bool {
+	w := n.wire(neighKey{})
+	return w.Stale() && !w.Fixed()
+}
+
+// settled reports whether asking for the entry's resolution is of no use: it is
+// configured, or being resolved.
+func (n neighbour) settled() bool {
+	w := n.wire(neighKey{})
+	return w.Fixed() || w.Resolving()
 }
 
 // macNow is the MAC that the kernel would send to now, zero when there is none.
@@ -90,7 +104,7 @@ var families = [2]hwif.Family{hwif.IPv4, hwif.IPv6}
 
 func newPicture() *picture {
 	return &picture{
-		links: map[hwif.Ifindex]rtnl.Link{}, neighs: map[neighKey]neighbour{},
+		links: map[hwif.Ifindex]rtnl.Link{}, fresh: map[hwif.Ifindex]struct{}{}, neighs: map[neighKey]neighbour{},
 		conf: map[confKey]conf{}, addrs: map[addrKey]uint32{}, ports: map[hwif.Ifindex]hwif.Port{},
 	}
 }
@@ -123,10 +137,13 @@ func (p *picture) rpFilter(f hwif.Family, dev hwif.Ifindex) int32 {
 }
 
 // forwards reports whether packets of the family that enter by dev may be
-// forwarded. A look-up says so itself for IPv4, never for IPv6.
+// forwarded. A look-up says so itself for IPv4, never for IPv6. IPv6 asks conf.all
+// alone; an interface with forwarding off still forwards, it only behaves as a
+// host towards router advertisements (ip6_forward; seen on 6.18). conf.X.force_forwarding
+// (6.17) is not looked at: those packets stay with the kernel.
 func (p *picture) forwards(f hwif.Family, dev hwif.Ifindex) bool {
-	if f == hwif.IPv6 && p.conf[confKey{rtnl.ConfAll, f}].forwarding == 0 {
-		return false
+	if f == hwif.IPv6 {
+		return p.conf[confKey{rtnl.ConfAll, f}].forwarding != 0
 	}
 	return p.conf[confKey{int32(dev), f}].forwarding != 0
 }

@@ -33,10 +33,14 @@ type sweepLap struct {
 	due  int // flows to look up now
 }
 
-// affected queues the flows with an address inside prefix.
-func (c *core) affected(prefix netip.Prefix, text string) {
+// affected queues the flows with an address inside prefix; what names the
+// change, and is called only when there are any.
+func (c *core) affected(prefix netip.Prefix, what func() string) {
+	if c.index.count == 0 {
+		return
+	}
 	if prefix.Bits() == 0 { // everything: a round needs no list
-		c.sweep(familyOf(prefix), text)
+		c.sweep(familyOf(prefix), what())
 		return
 	}
 	var ids []flow.ID
@@ -47,7 +51,7 @@ func (c *core) affected(prefix netip.Prefix, text string) {
 		}
 	})
 	if len(ids) > 0 {
-		c.work = append(c.work, task{ids: ids, text: text, at: c.now})
+		c.work = append(c.work, task{ids: ids, text: what(), at: c.now})
 	}
 }
 

@@ -148,6 +148,7 @@ func (r *Resolver) turn(p *pace) (busy bool, err error) {
 // listSilent lists what can change without a word: a device's IPv6 MTU, and
 // IPv4 routes with a TOS that went with their link.
 func (r *Resolver) listSilent() error {
+	clear(r.used) // of next hops that are long forgotten
 	if err := r.listLinks(); err != nil {
 		return err
 	}

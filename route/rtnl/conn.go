@@ -31,6 +31,7 @@ var ErrInterrupted = errors.New("table changed while it was being listed (NLM_F_
 // Conn is a socket for requests. Owned by one goroutine.
 type Conn struct {
 	fd    int
+	peer  unix.SockaddrNetlink // the kernel; x/sys writes into it
 	seq   uint32
 	batch int
 	out   []byte
@@ -54,7 +55,8 @@ func NewConn(proto int) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink request socket: %w", err)
 	}
-	c := &Conn{fd: fd, batch: BatchSize, slots: make([]byte, BatchSize*slotLen), dump: make([]byte, 64<<10)}
+	c := &Conn{fd: fd, peer: unix.SockaddrNetlink{Family: unix.AF_NETLINK},
+		batch: BatchSize, slots: make([]byte, BatchSize*slotLen), dump: make([]byte, 64<<10)}
 	if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF); err == nil {
 		c.batch = min(BatchSize, max(1, got/replyCost))
 	}
@@ -145,14 +147,12 @@ func (c *Conn) take(i int, base uint32, out []Answer) (answered int) {
 // send writes c.out. The kernel works on it before sendto returns.
 func (c *Conn) send() error {
 	for {
-		err := unix.Sendto(c.fd, c.out, 0, kernelAddr)
+		err := unix.Sendto(c.fd, c.out, 0, &c.peer)
 		if err != unix.EINTR {
 			return err
 		}
 	}
 }
-
-var kernelAddr = &unix.SockaddrNetlink{Family: unix.AF_NETLINK}
 
 func (c *Conn) recvmmsg(n int) (int, error) {
 	for i := range n {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,8 @@ type Monitor struct {
 	f    *os.File
 	raw  syscall.RawConn
 	xfrm bool
+	// closed tells Close from a fault: a RawConn's own error for it is not os.ErrClosed.
+	closed atomic.Bool
 }
 
 // NewMonitor subscribes to links, neighbours, addresses, routes, rules,
@@ -82,7 +85,10 @@ func monitor(fd int, name string, xfrm bool) (*Monitor, error) {
 }
 
 // Close ends a Read under way.
-func (m *Monitor) Close() error { return m.f.Close() }
+func (m *Monitor) Close() error {
+	m.closed.Store(true)
+	return m.f.Close()
+}
 
 // Read waits for notifications and takes what is there, into buf when it has
 // the room. io.EOF after Close.
@@ -99,7 +105,7 @@ func (m *Monitor) Read(buf []byte) (Notice, error) {
 	if err == nil {
 		err = fail
 	}
-	if errors.Is(err, os.ErrClosed) {
+	if err != nil && m.closed.Load() {
 		return n, io.EOF
 	}
 	return n, err
