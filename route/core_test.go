@@ -181,9 +181,22 @@ func TestReplacedWhileQueued(t *testing.T) {
 	q := toB
 	q.Gen++
 	f.ask1(q)
+	judged := f.stats.Judged
 	f.work()
-	if s := f.tell(); len(s) != 0 {
-		t.Errorf("said %v", s)
+	if s := f.tell(); len(s) != 0 || f.stats.Judged != judged {
+		t.Errorf("said %v after %d more look-ups", s, f.stats.Judged-judged)
+	}
+}
+
+// TestNotToBeAsked holds that next hops that the kernel is asking for already,
+// or never will, are left alone.
+func TestNotToBeAsked(t *testing.T) {
+	for _, state := range []uint16{unix.NUD_INCOMPLETE, unix.NUD_NOARP, unix.NUD_PERMANENT} {
+		f := newFixture(t)
+		f.neigh("10.0.1.2", 2, state, hwif.MAC{})
+		if a := f.ask1(toB); a.Reasons != flow.Of(flow.NeighbourUnresolved) || len(f.host.uses) != 0 {
+			t.Errorf("state %#x: %v, probed %v", state, a.Reasons.List(), f.host.uses)
+		}
 	}
 }
 
