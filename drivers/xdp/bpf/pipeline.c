@@ -48,6 +48,9 @@ static __always_inline int trusted(struct xdp_md *ctx, struct parsed *p, const s
 	return 1;
 }
 
+/* Atomic, so that no CPU's frame is lost. Beside the look-ups it costs nothing
+ * that can be measured, and it takes 16 bytes per rule where per-CPU counters
+ * would take 16 per rule and CPU. */
 static __always_inline void count(const struct parsed *p, const struct rule_value *r)
 {
 	struct rule_count *c = bpf_map_lookup_elem(&counts, &r->slot);
