@@ -131,16 +131,11 @@ func (s *story) steer(ctx context.Context) error {
 		return err
 	}
 	s.promises.Check(rig.Left(out, shuntv1.Cause_CAUSE_OPERATOR), "its packets are the kernel's again, and it says why: %s", rig.ReasonWords(out.Reasons))
+	// The kernel's account of the two seconds comes with the next listing.
 	after, err := s.d.Await(ctx, s.udp4, "the hold is over and the NIC has it again", func(f *shuntv1.Flow) bool {
-		return rig.Active(f) && f.Installs > before.Installs
+		return rig.Active(f) && f.Installs > before.Installs && rig.Kernel(f).Packets > rig.Kernel(before).Packets+500
 	})
 	if err != nil {
-		return err
-	}
-	// The kernel's account of the two seconds comes with the next listing.
-	if after, err = s.d.Await(ctx, s.udp4, "the kernel's account", func(f *shuntv1.Flow) bool {
-		return rig.Kernel(f).Packets > rig.Kernel(before).Packets+500
-	}); err != nil {
 		return err
 	}
 	s.promises.Check(true, "the kernel forwarded %s of its packets meanwhile; then it went back in", grouped(rig.Kernel(after).Packets-rig.Kernel(before).Packets))

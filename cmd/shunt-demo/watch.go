@@ -32,7 +32,7 @@ func quoted(args []string) string {
 // watch draws the table until ctx ends. Where there is no terminal, it prints a
 // snapshot now and then.
 func watch(ctx context.Context, s *screen, d *rig.Daemon) {
-	const redraw, print = 500 * time.Millisecond, 5 * time.Second
+	const redraw, print = 500 * time.Millisecond, 8 * time.Second
 	tick := time.NewTicker(redraw)
 	defer tick.Stop()
 	last := time.Now()

@@ -46,7 +46,7 @@ type TCPOptions struct {
 func TCPClient(ctx context.Context, c *net.TCPConn, req TCPRequest, opts TCPOptions) (*TCPResult, error) {
 	res := &TCPResult{Protocol: "tcp", Local: c.LocalAddr().String(), Remote: c.RemoteAddr().String(), Request: req}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
 	begin := time.Now()
 	err := res.run(ctx, c, &opts)
@@ -148,7 +148,7 @@ func exchange(ctx context.Context, c *net.TCPConn, in io.Reader, req *TCPRequest
 	var err error
 	rep.Received, err = receive(in, length(receives), count)
 	if err != nil {
-		c.SetDeadline(time.Now()) // the other half must not wait for a dead peer
+		_ = c.SetDeadline(time.Now()) // the other half must not wait for a dead peer
 	}
 	if err = errors.Join(err, <-failed); err != nil {
 		rep.Error = err.Error()
@@ -159,7 +159,7 @@ func exchange(ctx context.Context, c *net.TCPConn, in io.Reader, req *TCPRequest
 // serveTCP answers one connection.
 func serveTCP(ctx context.Context, c *net.TCPConn) error {
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
 	in := bufio.NewReaderSize(c, maxLine)
 	var req TCPRequest

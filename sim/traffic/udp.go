@@ -43,7 +43,7 @@ const (
 func UDPClient(ctx context.Context, c *net.UDPConn, req UDPRequest, opts UDPOptions) (*UDPResult, error) {
 	res := &UDPResult{Protocol: "udp", Local: c.LocalAddr().String(), Remote: c.RemoteAddr().String(), Request: req}
 	defer c.Close()
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
 	begin := time.Now()
 	err := req.check()
@@ -72,7 +72,7 @@ func (res *UDPResult) run(ctx context.Context, c *net.UDPConn, opts *UDPOptions)
 		p.read(c, in)
 	}()
 	defer func() {
-		c.SetDeadline(time.Now())
+		_ = c.SetDeadline(time.Now())
 		<-reader
 		res.Client = p.ledger.report()
 	}()

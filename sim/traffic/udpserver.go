@@ -46,7 +46,7 @@ type udpPeer struct {
 // serveUDP answers clients on one socket until ctx ends.
 func serveUDP(ctx context.Context, c *net.UDPConn) error {
 	bigBuffers(c)
-	stop := context.AfterFunc(ctx, func() { c.SetDeadline(time.Now()) })
+	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Now()) })
 	defer stop()
 	var streams sync.WaitGroup
 	defer streams.Wait()
