@@ -105,7 +105,7 @@ func churn(ctx context.Context, h *rpctest.Host, c *rpctest.Client) {
 	var alive []flow.Entry
 	for n := 0; ctx.Err() == nil; n++ {
 		switch {
-		case len(alive) > 400 || len(alive) > 50 && r.IntN(3) == 0:
+		case len(alive) > 2000 || len(alive) > 1600 && r.IntN(2) == 0:
 			i := r.IntN(len(alive))
 			h.End(alive[i].Orig)
 			alive = append(alive[:i], alive[i+1:]...)
@@ -133,13 +133,16 @@ func churn(ctx context.Context, h *rpctest.Host, c *rpctest.Client) {
 func TestWatchResume(t *testing.T) {
 	for _, filter := range []string{"", "proto=tcp offloaded"} {
 		t.Run("filter "+filter, func(t *testing.T) {
-			h, c := start(t, rpctest.Options{MaxRules: 512, RPC: rpc.Options{Gather: time.Millisecond, Heartbeat: 20 * time.Millisecond}})
+			h, c := start(t, rpctest.Options{MaxRules: 3000, RPC: rpc.Options{Gather: time.Millisecond, Heartbeat: 20 * time.Millisecond}})
 			ctx, stop := context.WithCancel(t.Context())
 			churned := make(chan struct{})
 			go func() { defer close(churned); churn(ctx, h, c) }()
 			m := newMirror()
 			r := rand.New(rand.NewPCG(3, 4))
-			for range 25 {
+			for i := range 30 {
+				if i%10 == 9 {
+					m.seq = 0 // from the start: several pages, and changes between them
+				}
 				watchSome(t, c, m, filter, 1+r.IntN(60))
 			}
 			stop()

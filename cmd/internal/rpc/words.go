@@ -28,7 +28,6 @@ var (
 	portKinds   = []hwif.PortKind{hwif.PortOther, hwif.PortUplink, hwif.PortPF, hwif.PortVF, hwif.PortSF}
 	connKinds   = []flow.ConnKind{flow.ConnNew, flow.ConnUpdate, flow.ConnDestroy, flow.ConnListed}
 	sources     = []flow.Source{flow.SourceConntrack, flow.SourceRoute}
-	refusals    = []offload.RefusalKind{offload.RefusedInvalid, offload.RefusedNotFound, offload.RefusedConflict, offload.RefusedState}
 )
 
 // counterEnum is not by spelling: "packets and bytes" is FULL.
