@@ -53,14 +53,20 @@ func (a *app) printFindings(found []doctor.Finding) error {
 		return nil
 	}
 	colours := map[doctor.Level]string{doctor.OK: green, doctor.Warn: yellow, doctor.Fail: red}
+	width := 0
 	for _, f := range found {
-		if _, err := fmt.Fprintf(a.out, "%s  %-14s %s\n", a.screen.paint(colours[f.Level], fmt.Sprintf("%-4s", f.Level)), f.Name, f.Text); err != nil {
+		width = max(width, len(f.Name))
+	}
+	for _, f := range found {
+		level := a.screen.paint(colours[f.Level], fmt.Sprintf("%-4s", f.Level))
+		if _, err := fmt.Fprintf(a.out, "%s  %-*s  %s\n", level, width, f.Name, f.Text); err != nil {
 			return err
 		}
-		if f.Mend != "" {
-			if _, err := fmt.Fprintf(a.out, "%21s%s\n", "", "mend: "+f.Mend); err != nil {
-				return err
-			}
+		if f.Mend == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.out, "%*smend: %s\n", width+8, "", f.Mend); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -83,7 +83,7 @@ func (a *app) list(ctx context.Context, c *client, filter string, limit uint32) 
 
 func (a *app) flowTable() *table {
 	t := &table{screen: a.screen, heads: []string{a.screen.paint(plain, "STATE"), "FLOW", "REASON", "OUT", "KERNEL", "NIC", "AGE"},
-		spare: []string{"AGE", "OUT", "KERNEL", "REASON", "NIC"}}
+		spare: []string{"AGE", "OUT", "KERNEL", "NIC", "REASON"}}
 	if a.output == asWide {
 		t.heads = append(t.heads, "UID", "REPLY OUT", "MTU", "RULES", "TCP", "MARK", "INSTALLS", "COUNTED", "TEXT")
 		t.spare = append([]string{"TEXT", "COUNTED", "MARK", "TCP", "INSTALLS", "MTU", "REPLY OUT", "RULES", "UID"}, t.spare...)
