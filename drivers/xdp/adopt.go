@@ -80,7 +80,7 @@ func (d *Device) adoptRules(ctx context.Context) error {
 			twice = errors.Join(twice, fmt.Errorf("rule %x counts in slot %d, which is not its own", v.Cookie, v.Slot))
 		}
 		used[v.Slot] = true
-		t.entries[v.Cookie] = entry{key: *k, slot: v.Slot, outPort: v.OutPort}
+		t.entries[v.Cookie] = entry{key: *k, slot: v.Slot, pair: v.Pair, outPort: v.OutPort}
 		t.high = max(t.high, v.Slot+1)
 	})
 	if err != nil {

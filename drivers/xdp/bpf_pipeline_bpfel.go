@@ -67,6 +67,7 @@ type bpfRuleValue struct {
 	Slot     uint32
 	OutPort  uint32
 	OutSlot  uint32
+	Pair     uint32
 	Src      [16]uint8
 	Dst      [16]uint8
 	SportBe  uint16
@@ -99,6 +100,7 @@ type bpfWord struct {
 const (
 	bpfMapCounts         = "counts"
 	bpfMapEgresses       = "egresses"
+	bpfMapHolds          = "holds"
 	bpfMapOuts           = "outs"
 	bpfMapPorts          = "ports"
 	bpfMapRules          = "rules"
@@ -109,6 +111,7 @@ const (
 	bpfProgProbe         = "probe"
 	bpfProgWatchRedirect = "watch_redirect"
 	bpfProgWatchXmit     = "watch_xmit"
+	bpfVarHoldNs         = "hold_ns"
 	bpfVarNetns          = "netns"
 	bpfVarProbeSlot      = "probe_slot"
 	bpfVarVethSkbOff     = "veth_skb_off"
@@ -169,6 +172,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	Counts    *ebpf.MapSpec `ebpf:"counts"`
 	Egresses  *ebpf.MapSpec `ebpf:"egresses"`
+	Holds     *ebpf.MapSpec `ebpf:"holds"`
 	Outs      *ebpf.MapSpec `ebpf:"outs"`
 	Ports     *ebpf.MapSpec `ebpf:"ports"`
 	Rules     *ebpf.MapSpec `ebpf:"rules"`
@@ -180,6 +184,7 @@ type bpfMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
+	HoldNs     *ebpf.VariableSpec `ebpf:"hold_ns"`
 	Netns      *ebpf.VariableSpec `ebpf:"netns"`
 	ProbeSlot  *ebpf.VariableSpec `ebpf:"probe_slot"`
 	VethSkbOff *ebpf.VariableSpec `ebpf:"veth_skb_off"`
@@ -207,6 +212,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	Counts    *ebpf.Map `ebpf:"counts"`
 	Egresses  *ebpf.Map `ebpf:"egresses"`
+	Holds     *ebpf.Map `ebpf:"holds"`
 	Outs      *ebpf.Map `ebpf:"outs"`
 	Ports     *ebpf.Map `ebpf:"ports"`
 	Rules     *ebpf.Map `ebpf:"rules"`
@@ -218,6 +224,7 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Counts,
 		m.Egresses,
+		m.Holds,
 		m.Outs,
 		m.Ports,
 		m.Rules,
@@ -230,6 +237,7 @@ func (m *bpfMaps) Close() error {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
+	HoldNs     *ebpf.Variable `ebpf:"hold_ns"`
 	Netns      *ebpf.Variable `ebpf:"netns"`
 	ProbeSlot  *ebpf.Variable `ebpf:"probe_slot"`
 	VethSkbOff *ebpf.Variable `ebpf:"veth_skb_off"`

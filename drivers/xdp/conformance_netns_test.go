@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -25,6 +26,9 @@ func TestConformance(t *testing.T) {
 	}
 }
 
+// testHold is short: the suite waits for it.
+const testHold = 300 * time.Millisecond
+
 func harness(t *testing.T, mode Mode, pin bool) *hwiftest.Harness {
 	w := newWires(t, wireOptions{})
 	settings := map[string]string{"mode": string(mode)}
@@ -36,7 +40,7 @@ func harness(t *testing.T, mode Mode, pin bool) *hwiftest.Harness {
 	}
 	// Shorter tagged frames are dropped by the kernel itself before a packet
 	// socket can see them (skb_vlan_untag).
-	h := &hwiftest.Harness{Open: open, Ports: w.ports, MinFrame: 20, Inject: w.tap().inject}
+	h := &hwiftest.Harness{Open: open, Ports: w.ports, MinFrame: 20, Hold: testHold, Inject: w.tap().inject}
 	if pin {
 		h.Reopen = open
 	}

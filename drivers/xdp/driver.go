@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -15,23 +16,26 @@ import (
 const maxPorts = 256
 
 // Driver opens the emulated NIC.
-type Driver struct{}
+type Driver struct {
+	hold time.Duration // how long a connection stays with the kernel after its FIN; 0 for bpf/ending.h's own
+}
 
 // Name is the driver's word in config, logs and metrics.
 func (Driver) Name() string { return driverName }
 
 // Open attaches the pipeline to the named interfaces of the calling thread's
 // network namespace. Its settings are in the package's documentation.
-func (Driver) Open(ctx context.Context, o hwif.OpenOptions) (hwif.Device, error) {
+func (d Driver) Open(ctx context.Context, o hwif.OpenOptions) (hwif.Device, error) {
 	s, err := readSettings(o)
 	if err != nil {
 		return nil, err
 	}
-	d, err := open(ctx, s)
+	s.hold = d.hold
+	dev, err := open(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	return d, nil
+	return dev, nil
 }
 
 func open(ctx context.Context, s settings) (*Device, error) {
@@ -111,9 +115,15 @@ func (d *Device) load(s settings) error {
 	}
 	spec.Maps[bpfMapRules].MaxEntries = uint32(s.maxRules)
 	spec.Maps[bpfMapCounts].MaxEntries = uint32(s.maxRules)
+	spec.Maps[bpfMapHolds].MaxEntries = uint32(s.maxRules)
 	for name, value := range map[string]uint32{bpfVarNetns: d.kernel.netns, bpfVarVethSkbOff: d.kernel.vethSkbOff} {
 		if err := spec.Variables[name].Set(value); err != nil {
 			return fault("open", "", hwif.KindOther, err, "setting "+name)
+		}
+	}
+	if s.hold != 0 {
+		if err := spec.Variables[bpfVarHoldNs].Set(uint64(s.hold)); err != nil {
+			return fault("open", "", hwif.KindOther, err, "setting "+bpfVarHoldNs)
 		}
 	}
 	if d.mode == ModeNative {
@@ -131,7 +141,7 @@ func (d *Device) load(s settings) error {
 	case err != nil:
 		return openFault("", err, "loading the XDP pipeline")
 	}
-	if d.table, err = newTable(d.coll.Maps[bpfMapRules], d.coll.Maps[bpfMapCounts]); err != nil {
+	if d.table, err = newTable(d.coll.Maps[bpfMapRules], d.coll.Maps[bpfMapCounts], d.coll.Maps[bpfMapHolds]); err != nil {
 		return openFault("", err, "making the table")
 	}
 	return nil

@@ -17,7 +17,7 @@ import (
 
 // layout is in the names of the pinned maps. A new one is due whenever a struct of
 // bpf/table.h or its meaning changes.
-const layout = "_v1"
+const layout = "_v2"
 
 // pins is a directory on a bpffs that keeps table and links alive without us.
 type pins struct {
@@ -72,7 +72,7 @@ func openPins(dir string) (*pins, error) {
 	return p, nil
 }
 
-var pinnedMaps = []string{bpfMapRules, bpfMapCounts, bpfMapPorts, bpfMapSeen, bpfMapEgresses, bpfMapOuts, bpfMapWordsLeft}
+var pinnedMaps = []string{bpfMapRules, bpfMapCounts, bpfMapHolds, bpfMapPorts, bpfMapSeen, bpfMapEgresses, bpfMapOuts, bpfMapWordsLeft}
 
 func (p *pins) knows(name string) bool {
 	for _, m := range pinnedMaps {

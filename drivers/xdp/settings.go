@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 )
@@ -30,6 +31,7 @@ type settings struct {
 	mode     Mode
 	pin      string // directory, empty for none
 	log      *slog.Logger
+	hold     time.Duration // Driver.hold
 }
 
 func readSettings(o hwif.OpenOptions) (settings, error) {

@@ -11,17 +11,18 @@ import (
 // table is the Go side of the rules map: which cookie stands under which key and
 // counts in which slot. It has no lock of its own; Device.mu guards it.
 type table struct {
-	rules, counts *ebpf.Map
-	entries       map[hwif.Cookie]entry
-	free          []uint32 // slots, all zeroed, the lowest last
-	high          uint32   // slots at and above were never used
-	limbo         []limbo
-	grace         *grace
+	rules, counts, holds *ebpf.Map
+	entries              map[hwif.Cookie]entry
+	free                 []uint32 // slots, all zeroed, the lowest last
+	high                 uint32   // slots at and above were never used
+	limbo                []limbo
+	grace                *grace
 }
 
 type entry struct {
 	key     bpfRuleKey
 	slot    uint32
+	pair    uint32 // of the connection's hold
 	outPort uint32
 }
 
@@ -33,12 +34,12 @@ type limbo struct {
 	result *hwif.Result // of its remove, nil when the driver itself removed it
 }
 
-func newTable(rules, counts *ebpf.Map) (*table, error) {
+func newTable(rules, counts, holds *ebpf.Map) (*table, error) {
 	g, err := newGrace()
 	if err != nil {
 		return nil, err
 	}
-	return &table{rules: rules, counts: counts, entries: map[hwif.Cookie]entry{}, grace: g}, nil
+	return &table{rules: rules, counts: counts, holds: holds, entries: map[hwif.Cookie]entry{}, grace: g}, nil
 }
 
 // insert makes a rule visible at once and whole: the kernel fills a new element
@@ -62,7 +63,10 @@ func (t *table) insert(k *bpfRuleKey, v *bpfRuleValue) error {
 		}
 		return fault("install", "", hwif.KindFull, nil, fmt.Sprintf("all %d rules are in use", t.counts.MaxEntries()))
 	}
-	v.Slot = slot
+	v.Slot, v.Pair = slot, slot
+	if other, ok := t.entries[hwif.NewCookie(hwif.Cookie(v.Cookie).Gen(), hwif.Cookie(v.Cookie).Dir()^1)]; ok {
+		v.Pair = other.pair
+	}
 	if err := t.rules.Update(k, v, ebpf.UpdateNoExist); err != nil {
 		return fault("install", "", kindOf(err), err, "")
 	}
@@ -71,7 +75,7 @@ func (t *table) insert(k *bpfRuleKey, v *bpfRuleValue) error {
 	} else {
 		t.high++
 	}
-	t.entries[v.Cookie] = entry{key: *k, slot: slot, outPort: v.OutPort}
+	t.entries[v.Cookie] = entry{key: *k, slot: slot, pair: v.Pair, outPort: v.OutPort}
 	return nil
 }
 
@@ -108,6 +112,11 @@ func (t *table) settle() error {
 		}
 		if err := t.counts.Put(l.slot, bpfRuleCount{}); err != nil {
 			return fault("remove", "", kindOf(err), err, "clearing the counters")
+		}
+		// The partner's rule may still use this hold. To lose it is to forward
+		// as before; to keep it would hold up whoever gets the slot next.
+		if err := t.holds.Put(l.slot, uint64(0)); err != nil {
+			return fault("remove", "", kindOf(err), err, "clearing the hold")
 		}
 		if l.result != nil {
 			l.result.Final = hwif.Counter{Packets: last.Packets, Bytes: last.Bytes}

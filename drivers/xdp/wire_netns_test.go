@@ -166,7 +166,7 @@ func (w *wires) open(o hwif.OpenOptions) *Device {
 	o.Ports = w.names
 	var dev hwif.Device
 	var err error
-	w.inRouter(func() { dev, err = Driver{}.Open(context.Background(), o) })
+	w.inRouter(func() { dev, err = Driver{hold: testHold}.Open(context.Background(), o) })
 	must(w.t, err, "open")
 	return dev.(*Device)
 }

@@ -2,6 +2,7 @@ package hwiftest
 
 import (
 	"testing"
+	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 )
@@ -38,6 +39,10 @@ type Harness struct {
 	// MinFrame is the shortest frame that Inject can carry, in bytes; shorter
 	// ones are left out of the suite.
 	MinFrame int
+
+	// Hold is how long the device leaves a TCP connection to the kernel after a
+	// SYN, FIN or RST of it, 0 for not at all.
+	Hold time.Duration
 
 	// Settle returns when the counters tell of every frame injected so far;
 	// optional.

@@ -3,6 +3,7 @@ package hwiftest
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/hwiftest/frame"
@@ -24,6 +25,9 @@ func testToKernel(b *bench) {
 				}
 				s := f.Frame()
 				b.wantForwarded("plain frame after all", f, s, f.Forwarded(s))
+				if f.Proto == hwif.ProtoTCP {
+					b.closing(f)
+				}
 			})
 		}
 	}
@@ -122,15 +126,42 @@ func (b *bench) strangeL4(f Flow) {
 	b.kernel("other destination port", f, func(s *frame.Spec) { s.DstPort++ })
 	b.kernel("ports swapped", f, func(s *frame.Spec) { s.SrcPort, s.DstPort = dport, sport })
 	b.kernel("the other protocol", f, func(s *frame.Spec) { s.Proto ^= hwif.ProtoTCP ^ hwif.ProtoUDP })
-	if f.Proto != hwif.ProtoTCP {
-		return
-	}
+}
+
+// closing are the segments that open and end a connection. A device that holds
+// the connection back after them lets it go on when nobody took its rules away.
+func (b *bench) closing(f Flow) {
+	b.Helper()
+	const ends = int(hwif.TCPSyn | hwif.TCPFin | hwif.TCPRst)
 	for flags := range 256 {
-		const closing = int(hwif.TCPSyn | hwif.TCPFin | hwif.TCPRst)
-		if flags&closing != 0 {
+		if flags&ends != 0 {
 			b.kernel(fmt.Sprintf("tcp flags 0x%02x", flags), f, func(s *frame.Spec) { s.Flags = uint8(flags) })
 		}
 	}
+	s := f.Frame()
+	if b.h.Hold > 0 && !b.heldBack(f, s) {
+		b.Errorf("after a FIN the connection's other segments are not left to the kernel")
+	}
+	for range 100 {
+		if b.h.Inject(f.In.Ifindex, s.MustBuild()).Verdict != ToKernel {
+			break
+		}
+		time.Sleep(b.h.Hold/10 + time.Millisecond)
+	}
+	b.wantForwarded("plain frame after the hold", f, s, f.Forwarded(s))
+}
+
+// heldBack tries more than once: the machine may sleep through the hold.
+func (b *bench) heldBack(f Flow, s frame.Spec) bool {
+	fin := s
+	fin.Flags |= hwif.TCPFin
+	for range 20 {
+		b.wantKernel("a FIN", f.In.Ifindex, fin.MustBuild())
+		if b.h.Inject(f.In.Ifindex, s.MustBuild()).Verdict == ToKernel {
+			return true
+		}
+	}
+	return false
 }
 
 // guarded are the frames that Caps.Guarded promises to leave alone.

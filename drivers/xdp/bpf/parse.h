@@ -34,9 +34,6 @@ struct parsed {
 	__u8 tcp_flags;
 };
 
-#define TCP_FIN_SYN_RST 0x07
-#define TCP_ACK 0x10
-
 /* ports_of reads the L4 header at l4, which has len bytes. */
 static __always_inline int ports_of(struct parsed *p, void *l4, void *end, __u32 len)
 {
@@ -50,10 +47,6 @@ static __always_inline int ports_of(struct parsed *p, void *l4, void *end, __u32
 		if (header < sizeof(*tcp) || header > len)
 			return 0;
 		p->tcp_flags = ((__u8 *)tcp)[13];
-		/* Only the middle of a connection. Without ACK conntrack calls it
-		 * invalid (tcp_valid_flags in nf_conntrack_proto_tcp.c). */
-		if ((p->tcp_flags & TCP_FIN_SYN_RST) || !(p->tcp_flags & TCP_ACK))
-			return 0;
 		p->key.sport_be = tcp->source;
 		p->key.dport_be = tcp->dest;
 		p->l4_check = tcp->check;

@@ -5,6 +5,7 @@
 #include "table.h"
 #include "checksum.h"
 #include "parse.h"
+#include "ending.h"
 #include "peek.h"
 #include "rewrite.h"
 #include "watch.h"
@@ -111,7 +112,7 @@ int pipeline(struct xdp_md *ctx)
 		return XDP_PASS;
 	p.key.in_port = ifindex;
 	r = bpf_map_lookup_elem(&rules, &p.key);
-	if (!r || p.ttl <= 1 || (p.tcp_flags & r->tcp_mask) != r->tcp_flags)
+	if (!r || p.ttl <= 1 || !middle(&p, r))
 		return XDP_PASS;
 	if (r->flags & DO_REDIRECT)
 		return forward(ctx, &p, r);

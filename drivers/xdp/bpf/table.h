@@ -47,6 +47,7 @@ struct rule_value {
 	__u32 slot;    /* of the rule's counters */
 	__u32 out_port; /* ifindex, kept for listing */
 	__u32 out_slot; /* of the egress port */
+	__u32 pair;    /* of the connection's hold; both its rules have the same */
 	__u8 src[16];
 	__u8 dst[16];
 	__be16 sport_be;
@@ -108,6 +109,14 @@ struct {
 	__type(value, struct rule_count);
 	__uint(max_entries, 1); /* set by user space */
 } counts SEC(".maps");
+
+/* Until when a connection's frames are the kernel's, by bpf_ktime_get_ns(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, __u32);
+	__type(value, __u64);
+	__uint(max_entries, 1); /* set by user space */
+} holds SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
