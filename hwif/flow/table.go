@@ -64,7 +64,7 @@ const chunk = 4096
 type Table struct {
 	chunks  []*[chunk]Flow
 	free    []ID
-	byTuple map[Tuple]ID // orig tuple of every flow, reply tuple of those indexed by IndexReply
+	byTuple map[Tuple]ID // orig tuple of every flow, reply tuple of those given to IndexReply
 	len     int
 	used    ID // places ever used: IDs below it are valid
 	uid     uint64

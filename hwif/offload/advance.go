@@ -112,7 +112,6 @@ func (e *Engine) settle(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 	if s == nil {
 		f.Stay, s = e.stays.Add(id)
-		e.table.IndexReply(id)
 	}
 	stale := s.AskedAt != 0 && e.now-s.AskedAt > patience
 	switch {

@@ -26,6 +26,9 @@ func (e *Engine) conn(c *flow.Conn) {
 	if !ok {
 		id, _ = e.table.Add(&c.Entry, c.At)
 		f := e.table.At(id)
+		if c.Entry.Reply != c.Entry.Orig.Reversed() {
+			e.table.IndexReply(id)
+		}
 		f.Created, f.Since, f.State = e.now, e.now, flow.StateCandidate
 		e.stats.Flows[flow.StateCandidate]++
 		e.stats.Tracked++

@@ -136,19 +136,17 @@ func (e *Engine) origOf(t flow.Tuple) flow.Tuple {
 	return t
 }
 
-// find looks a tuple of either direction up. Reply tuples of flows that were
-// never wanted in hardware are not indexed; only operators ask for them, so
-// they are looked for.
+// find looks a tuple of either direction up. The reply tuple of a flow without
+// NAT is the reverse of its other one; those of flows with NAT are indexed.
 func (e *Engine) find(t flow.Tuple) (flow.ID, bool) {
 	if id, ok := e.table.Find(t); ok {
 		return id, true
 	}
-	for id := flow.ID(0); id < e.table.Bound(); id++ {
-		if f := e.table.At(id); f.UID != 0 && !f.Has(flow.FlagEnded) && f.Entry.Reply == t {
-			return id, true
-		}
+	id, ok := e.table.Find(t.Reversed())
+	if !ok || e.table.At(id).Entry.Reply != t {
+		return 0, false
 	}
-	return 0, false
+	return id, true
 }
 
 // reapply brings a flow's flags in line with the intents.
