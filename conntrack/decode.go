@@ -117,7 +117,7 @@ func settle(nfgen uint8, zone uint16, e *flow.Entry) *DecodeError {
 	if e.Orig.Family != e.Reply.Family || e.Orig.Proto != e.Reply.Proto {
 		return &DecodeError{Attr: "CTA_TUPLE_REPLY", Text: "other family or protocol than CTA_TUPLE_ORIG"}
 	}
-	if want := hwif.Family(familyOf(nfgen)); want != hwif.FamilyNone && want != e.Orig.Family {
+	if want := familyOf(nfgen); want != hwif.FamilyNone && want != e.Orig.Family {
 		return &DecodeError{Attr: "CTA_TUPLE_ORIG", Text: "other family than nfgenmsg"}
 	}
 	if zone != 0 {

@@ -3,6 +3,7 @@
 package conntrack
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -229,7 +230,7 @@ func remove(k *talk, t flow.Tuple) error {
 	if err := k.do(func(int, []byte) {}); err != nil {
 		return err
 	}
-	if err := k.errs[0]; err != nil && err != unix.ENOENT {
+	if err := k.errs[0]; err != nil && !errors.Is(err, unix.ENOENT) {
 		return err
 	}
 	return nil

@@ -30,7 +30,6 @@ type kernel struct {
 	queued  [][]byte // datagrams of the listing, walked and not read
 	calm    bool     // nothing happens any more
 	budget  int
-	raced   int // UPDATEs that were queued behind their DESTROY
 }
 
 type entry struct {

@@ -60,9 +60,9 @@ func (r *reader) round() (idle bool, d time.Duration, err error) {
 	}
 	var datagrams [][]byte
 	if r.list.on {
-		if datagrams, err = r.chunk(); err != nil {
-			r.failListing(err)
-			err = nil
+		var failed error
+		if datagrams, failed = r.chunk(); failed != nil {
+			r.failListing(failed)
 		}
 		r.order.step()
 	}

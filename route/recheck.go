@@ -24,7 +24,6 @@ type sweep struct {
 	at     flow.Time
 	began  flow.Time
 	ended  flow.Time
-	synced bool // Synced waits for the end of this round
 }
 
 // sweepLap is the periodic round over everything, for silent changes.

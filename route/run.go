@@ -61,7 +61,7 @@ func read(ctx context.Context, m *rtnl.Monitor, notes chan<- rtnl.Notice, fail c
 	for {
 		n, err := m.Read(nil)
 		if err != nil {
-			if err != io.EOF {
+			if !errors.Is(err, io.EOF) {
 				fail(fmt.Errorf("%w: %w", errReader, err))
 			}
 			return

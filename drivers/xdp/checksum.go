@@ -6,13 +6,6 @@ import "encoding/binary"
 // sum of ~old and new; the program adds it to ~checksum (RFC 1624, eqn. 3).
 type sum16 uint32
 
-// words adds the bytes of b; len(b) is even.
-func (s *sum16) words(b []byte) {
-	for i := 0; i < len(b); i += 2 {
-		*s += sum16(binary.NativeEndian.Uint16(b[i:]))
-	}
-}
-
 // replace adds the change from old to new, which have the same even length.
 func (s *sum16) replace(old, new []byte) {
 	for i := 0; i < len(old); i += 2 {

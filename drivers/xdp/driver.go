@@ -77,7 +77,7 @@ func openIn(ctx context.Context, s settings, k kernel, mode Mode) (_ *Device, er
 	d := &Device{log: s.log, mode: mode, auto: s.mode == ModeAuto, kernel: k, ports: map[hwif.Ifindex]*port{}}
 	defer func() {
 		if err != nil {
-			d.release(d.pins == nil || d.pins.fresh)
+			err = errors.Join(err, d.release(d.pins == nil || d.pins.fresh))
 		}
 	}()
 	if err := d.findPorts(s.ports); err != nil {

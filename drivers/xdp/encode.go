@@ -23,11 +23,6 @@ const (
 	doTrap
 )
 
-const (
-	doL3 = doIPSrc | doIPDst
-	doL4 = doL3 | doL4Src | doL4Dst
-)
-
 // fields that every rule must have: the table compares them all.
 const needFields = hwif.RoutedFlow
 

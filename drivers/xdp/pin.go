@@ -30,7 +30,7 @@ type pins struct {
 func openPins(dir string) (*pins, error) {
 	p := &pins{dir: dir}
 	bad := func(err error, text string) (*pins, error) {
-		p.release(false)
+		err = errors.Join(err, p.release(false))
 		if p.made {
 			os.Remove(dir)
 		}

@@ -99,7 +99,7 @@ func (c *Conn) lookup(asks []Ask, out []Answer) error {
 	}
 	for left := len(asks); left > 0; {
 		n, err := c.recvmmsg(left)
-		if err == unix.EAGAIN || err == unix.ENOBUFS {
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENOBUFS) {
 			return nil // what is missing stays EIO
 		}
 		if err != nil {

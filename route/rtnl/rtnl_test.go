@@ -3,6 +3,7 @@ package rtnl
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -283,7 +284,7 @@ func TestMonitorCloses(t *testing.T) {
 		}
 	}()
 	m.Close()
-	if err := <-done; err != io.EOF {
+	if err := <-done; !errors.Is(err, io.EOF) {
 		t.Errorf("Read says %v", err)
 	}
 }

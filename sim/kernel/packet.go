@@ -2,7 +2,6 @@ package kernel
 
 import (
 	"encoding/binary"
-	"net/netip"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -87,8 +86,6 @@ func (p *packet) addrs() (src, dst []byte) {
 	}
 	return p.ip[8:24], p.ip[24:40]
 }
-
-func (p *packet) dstAddr() netip.Addr { return p.tuple().DstAddr() }
 
 // setTuple writes addresses and ports, and makes the checksums anew.
 func (p *packet) setTuple(t flow.Tuple) {

@@ -144,14 +144,6 @@ func (w *world) wantNIC(f *kernel.Flow) {
 	w.wantRight()
 }
 
-// wantKernel sends packets and wants all of them forwarded by the slow path.
-func (w *world) wantKernel(f *kernel.Flow) {
-	w.Helper()
-	if s := f.Send(10, 5000); s.Kernel != 20 {
-		w.Errorf("%s: %+v, want all 20 by the kernel", f.Tuple(), s)
-	}
-}
-
 func (w *world) wantRight() {
 	w.Helper()
 	if s := w.k.Stats(); s.Wrong != 0 {
