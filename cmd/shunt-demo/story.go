@@ -87,7 +87,7 @@ func (s *story) traffic(ctx context.Context) error {
 	s.Step("Traffic, checked at both ends: 200 MB over TCP/IPv4 (masquerade), 100 MB over TCP/IPv6, and UDP both ways over both.")
 	var err error
 	tcp := func(version int, bytes, rate int64) *rig.Transfer {
-		t, e := rig.TCP(ctx, s.lab, s.programs.Demo, version, traffic.TCPRequest{Bytes: bytes, Rate: rate, Direction: traffic.Up, Seed: 1, Linger: 100})
+		t, e := rig.TCP(ctx, s.lab, s.programs.Demo, version, traffic.TCPRequest{Bytes: bytes, Rate: rate, Direction: traffic.Up, Seed: 1})
 		err = errors.Join(err, e)
 		return t
 	}

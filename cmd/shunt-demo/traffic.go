@@ -116,7 +116,6 @@ func tcpCommand() *cobra.Command {
 	f.Int64Var(&req.Rate, "rate", 0, "bytes per second in each direction, 0 for no limit")
 	f.StringVar((*string)(&req.Direction), "direction", string(traffic.Up), "up, down or both")
 	f.Uint64Var(&req.Seed, "seed", 1, "of the payload")
-	f.IntVar(&req.Linger, "linger", 0, "milliseconds between the client's close and the server's")
 	_ = cmd.MarkFlagRequired("to")
 	return cmd
 }

@@ -59,8 +59,7 @@ var nextPort atomic.Uint32
 // TCP starts a TCP transfer from client to server over IP version 4 or 6.
 func TCP(ctx context.Context, l *lab.Lab, demo string, version int, req traffic.TCPRequest) (*Transfer, error) {
 	return start(ctx, l, demo, "tcp", version, "--bytes", strconv.FormatInt(req.Bytes, 10),
-		"--rate", strconv.FormatInt(req.Rate, 10), "--direction", string(req.Direction), "--seed", strconv.FormatUint(req.Seed, 10),
-		"--linger", strconv.Itoa(req.Linger))
+		"--rate", strconv.FormatInt(req.Rate, 10), "--direction", string(req.Direction), "--seed", strconv.FormatUint(req.Seed, 10))
 }
 
 // UDP starts a pair of UDP streams.

@@ -35,18 +35,11 @@ type TCPRequest struct {
 	Direction Direction `json:"direction"`
 	Rate      int64     `json:"rate,omitempty"` // bytes per second in each direction; 0 is as fast as it goes
 	Seed      uint64    `json:"seed"`           // of the payload
-	// Linger is how many milliseconds the server waits between the client's close
-	// and its own, at most 10000. Between machines that is a round trip at least;
-	// inside one it is nothing, and no card's rules leave that fast.
-	Linger int `json:"linger_ms,omitempty"`
 }
 
 func (r *TCPRequest) check() error {
 	if r.Bytes < 0 || r.Rate < 0 {
 		return fmt.Errorf("bytes %d and rate %d must not be negative", r.Bytes, r.Rate)
-	}
-	if r.Linger < 0 || r.Linger > 10_000 {
-		return fmt.Errorf("linger %d ms: use 0 to 10000", r.Linger)
 	}
 	return r.Direction.check()
 }

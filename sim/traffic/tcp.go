@@ -184,9 +184,5 @@ func serveTCP(ctx context.Context, c *net.TCPConn) error {
 	if _, err := io.Copy(io.Discard, in); err != nil {
 		return fmt.Errorf("wait for the client's close: %w", err)
 	}
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Duration(req.Linger) * time.Millisecond):
-	}
 	return nil
 }
