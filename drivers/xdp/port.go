@@ -3,6 +3,7 @@ package xdp
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"slices"
 
@@ -63,7 +64,8 @@ func (d *Device) findPorts(names []string) error {
 
 // checkPorts refuses what the chosen mode can't do safely.
 func (d *Device) checkPorts() error {
-	for i, p := range d.ports {
+	for _, i := range slices.Sorted(maps.Keys(d.ports)) {
+		p := d.ports[i]
 		if x := p.attr.Xdp; x != nil && x.Attached && !d.pins.owns(i, x.ProgId) {
 			return fault("open", p.name, hwif.KindBusy, nil, fmt.Sprintf(
 				"already carries XDP program %d; end what attached it, or run: ip link set dev %s xdp off", x.ProgId, p.name))

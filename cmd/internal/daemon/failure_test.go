@@ -95,10 +95,11 @@ func TestDeviceGone(t *testing.T) {
 		var ended atomic.Bool
 		group.Go(func() error { defer ended.Store(true); return d.watchDevice(inner) })
 
-		time.Sleep(time.Minute)
+		// Off the beat of the checks; the loop takes a round to notice each change.
+		time.Sleep(time.Minute + deviceCheck/4)
 		f.broken.Store(true)
-		time.Sleep(2*deviceCheck + deviceCheck/2)
-		f.broken.Store(false) // just in time
+		time.Sleep(deviceCheck + deviceCheck/2)
+		f.broken.Store(false) // seen twice at the most
 		time.Sleep(time.Minute)
 		if ended.Load() {
 			t.Error("ended by a device that came back")
