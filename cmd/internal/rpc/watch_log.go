@@ -27,13 +27,18 @@ func (w *watch) since(max int) (batch, error) {
 	})
 }
 
-// catchUp sends what the log has, until its end was reached once. ok is false
-// when the log does not reach back to where the reader is.
+// catchUp sends what the log has, up to its end as it is now: a log that grows
+// as fast as it is sent has no other end, and a snapshot has to go on. ok is
+// false when the log does not reach back to where the reader is.
 func (w *watch) catchUp() (ok, sent bool, err error) {
+	end := uint64(0)
 	for {
 		b, err := w.since(perAsk)
 		if err != nil || !b.ok {
 			return false, sent, err
+		}
+		if end == 0 {
+			end = b.seq
 		}
 		some, err := w.changes(&b)
 		sent = sent || some
@@ -41,7 +46,7 @@ func (w *watch) catchUp() (ok, sent bool, err error) {
 			return false, sent, err
 		}
 		w.seq = b.next
-		if w.seq == b.seq || len(b.deltas) < perAsk {
+		if w.seq >= end || len(b.deltas) < perAsk {
 			return true, sent, nil
 		}
 	}
