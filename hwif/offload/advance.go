@@ -98,9 +98,7 @@ func (e *Engine) settle(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 		e.free(id, f)
 		return
 	}
-	if ob.text != "" {
-		e.setText(id, ob.text)
-	}
+	e.setText(id, ob.text)
 	if f.State == ob.state && f.Reasons == ob.reasons {
 		return
 	}
@@ -146,6 +144,9 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 func (e *Engine) wait(id flow.ID, f *flow.Flow, st flow.State, r flow.Reason) {
 	e.timers.add(e.now+patience+1, id, f.UID)
 	rs := flow.Of(r)
+	if s := e.stay(f); s == nil || !s.RelearnOnly {
+		e.setText(id, "") // of an obstacle that is gone
+	}
 	if f.State == st && f.Reasons == rs {
 		return
 	}

@@ -36,7 +36,7 @@ import (
 //	pin|unpin|deny|undeny|evict TUPLE owner=X [lease=D] [hold=D] [note=X]
 //	pause OWNER / resume
 //	port NAME down|up|refused    a port changes
-//	policy packets=N ceiling=N   the policy changes
+//	policy packets=N ceiling=N   the policy changes; "policy none" lets nothing in
 //	restart                      a new daemon over the same device
 //	stop
 //	flows                        list them
@@ -171,6 +171,11 @@ var verbs = map[string]func(*world, []string) error{
 	"resume": func(w *world, _ []string) error { w.eng.Resume(""); return nil },
 	"port":   (*world).port,
 	"policy": func(w *world, args []string) error {
+		if len(args) == 1 && args[0] == "none" {
+			w.opts.Policy = policy.OnlyPinned{}
+			w.eng.SetOptions(w.opts)
+			return nil
+		}
 		var p policy.Threshold
 		for _, a := range args {
 			k, v, _ := strings.Cut(a, "=")

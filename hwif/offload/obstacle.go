@@ -14,7 +14,7 @@ type obstacle struct {
 	reasons flow.Reasons
 	state   flow.State
 	cause   flow.Cause // of the removal, if it is in hardware and no event named one
-	text    string     // replaces the flow's text when not empty
+	text    string     // the words behind the reasons
 }
 
 // obstacles asks everyone but the resolver and the device.
@@ -37,13 +37,13 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 		if f.Has(flow.FlagHeld) {
 			cause = flow.CauseOperator
 		}
-		return obstacle{f.Hold, state, cause, ""}
+		return obstacle{f.Hold, state, cause, e.texts[id]}
 	}
 	if s != nil && s.Refusal != 0 {
-		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, ""}
+		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, e.texts[id]}
 	}
 	if s != nil && s.Stage != flow.StageIdle {
-		return obstacle{} // admitted already; the policy is not asked again
+		return e.standing(f) // admitted already; the policy is not asked again
 	}
 	if !e.synced[flow.SourceConntrack] || !e.synced[flow.SourceRoute] {
 		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseNone, "waiting for the kernel's first listing"}
@@ -66,6 +66,17 @@ func ineligibleCause(rs flow.Reasons) flow.Cause {
 		return flow.CauseTCPClose
 	}
 	return flow.CausePolicyChanged
+}
+
+// standing asks whether the policy puts up with a flow that was admitted.
+func (e *Engine) standing(f *flow.Flow) obstacle {
+	if f.Has(flow.FlagPinned) {
+		return obstacle{}
+	}
+	if v := e.verdict(f); v.Decision == policy.Never {
+		return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
+	}
+	return obstacle{}
 }
 
 // judge asks the policy, unless the flow is pinned or only out to learn its

@@ -39,6 +39,9 @@ func (e *Engine) intend(in Intent) error {
 	}
 	in.Tuple = e.origOf(in.Tuple)
 	in.Set = e.now
+	if old, ok := e.intents[in.Tuple]; ok && old.Owner == in.Owner && old.Kind != in.Kind {
+		return refuse(RefusedConflict, "%s %s: you hold a %s on it%s; take that back first", in.Kind, in.Tuple, old.Kind, note(old.Note))
+	}
 	if old, ok := e.intents[in.Tuple]; ok && old.Owner != in.Owner {
 		return refuse(RefusedConflict, "%s %s: %s holds a %s on it%s; only %s can change it",
 			in.Kind, in.Tuple, old.Owner, old.Kind, note(old.Note), old.Owner)
@@ -136,17 +139,20 @@ func (e *Engine) origOf(t flow.Tuple) flow.Tuple {
 	return t
 }
 
-// find looks a tuple of either direction up. The reply tuple of a flow without
+// find looks a tuple up: of either direction, before or after NAT. The reply tuple of a flow without
 // NAT is the reverse of its other one; those of flows with NAT are indexed.
 func (e *Engine) find(t flow.Tuple) (flow.ID, bool) {
 	if id, ok := e.table.Find(t); ok {
 		return id, true
 	}
 	id, ok := e.table.Find(t.Reversed())
-	if !ok || e.table.At(id).Entry.Reply != t {
+	if !ok {
 		return 0, false
 	}
-	return id, true
+	// t is the reply of a flow without NAT, or what a translated flow's packets
+	// look like when they have left: what tcpdump on the far side shows.
+	reply := e.table.At(id).Entry.Reply
+	return id, reply == t || reply == t.Reversed()
 }
 
 // reapply brings a flow's flags in line with the intents.

@@ -8,7 +8,7 @@ type OnlyPinned struct{}
 // Name is "only-pinned".
 func (OnlyPinned) Name() string { return "only-pinned" }
 
-// Judge always waits.
+// Judge never lets a flow in, and takes out what another policy let in.
 func (OnlyPinned) Judge(*Input) Verdict {
-	return Verdict{Decision: Wait, Reason: flow.DisabledByPolicy}
+	return Verdict{Decision: Never, Reason: flow.DisabledByPolicy}
 }

@@ -19,6 +19,7 @@ type Decision uint8
 const (
 	Wait    Decision = iota // not now; asked again when something is heard of the flow
 	Offload                 // into hardware
+	Never                   // not now, and out if it is in
 )
 
 // Verdict is a decision and, for Wait, its reason.

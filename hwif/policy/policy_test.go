@@ -27,7 +27,7 @@ func TestThreshold(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
-	if v := (policy.OnlyPinned{}).Judge(&policy.Input{Packets: 1 << 40, Counted: true}); v.Decision != policy.Wait || v.Reason != flow.DisabledByPolicy {
+	if v := (policy.OnlyPinned{}).Judge(&policy.Input{Packets: 1 << 40, Counted: true}); v.Decision != policy.Never || v.Reason != flow.DisabledByPolicy {
 		t.Errorf("only-pinned said %+v", v)
 	}
 }
