@@ -94,7 +94,7 @@ func (d *Device) announce(i hwif.Ifindex, p *port) error {
 func portPin(i hwif.Ifindex) string { return fmt.Sprintf("port_%d", i) }
 
 func (d *Device) attachTo(i hwif.Ifindex, p *port) error {
-	prog := d.coll.Programs[bpfProgPipeline]
+	prog := d.coll.Programs[bpfProgShuntPipeline]
 	if p.link != nil { // pinned by the daemon before us: no frame goes without a program
 		if err := p.link.Update(prog); err != nil {
 			return openFault(p.name, err, "replacing the pinned program")

@@ -50,7 +50,7 @@ func BenchmarkPipeline(b *testing.B) {
 			b.ResetTimer()
 			w.inRouter(func() {
 				ctx := xdpMD{DataEnd: uint32(len(frame)), Ingress: uint32(in.Ifindex)}
-				ret, err := d.coll.Programs[bpfProgPipeline].Run(&ebpf.RunOptions{Data: frame, Context: ctx, Repeat: uint32(b.N)})
+				ret, err := d.coll.Programs[bpfProgShuntPipeline].Run(&ebpf.RunOptions{Data: frame, Context: ctx, Repeat: uint32(b.N)})
 				must(b, err, "run")
 				if want := map[bool]uint32{false: 4, true: 2}[c.miss]; ret != want {
 					b.Fatalf("verdict %d, want %d", ret, want)

@@ -107,8 +107,8 @@ const (
 	bpfMapSeen           = "seen"
 	bpfMapWordsLeft      = "words_left"
 	bpfProgLeaveWord     = "leave_word"
-	bpfProgPipeline      = "pipeline"
 	bpfProgProbe         = "probe"
+	bpfProgShuntPipeline = "shunt_pipeline"
 	bpfProgWatchRedirect = "watch_redirect"
 	bpfProgWatchXmit     = "watch_xmit"
 	bpfVarHoldNs         = "hold_ns"
@@ -160,8 +160,8 @@ type bpfSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
 	LeaveWord     *ebpf.ProgramSpec `ebpf:"leave_word"`
-	Pipeline      *ebpf.ProgramSpec `ebpf:"pipeline"`
 	Probe         *ebpf.ProgramSpec `ebpf:"probe"`
+	ShuntPipeline *ebpf.ProgramSpec `ebpf:"shunt_pipeline"`
 	WatchRedirect *ebpf.ProgramSpec `ebpf:"watch_redirect"`
 	WatchXmit     *ebpf.ProgramSpec `ebpf:"watch_xmit"`
 }
@@ -248,8 +248,8 @@ type bpfVariables struct {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
 	LeaveWord     *ebpf.Program `ebpf:"leave_word"`
-	Pipeline      *ebpf.Program `ebpf:"pipeline"`
 	Probe         *ebpf.Program `ebpf:"probe"`
+	ShuntPipeline *ebpf.Program `ebpf:"shunt_pipeline"`
 	WatchRedirect *ebpf.Program `ebpf:"watch_redirect"`
 	WatchXmit     *ebpf.Program `ebpf:"watch_xmit"`
 }
@@ -257,8 +257,8 @@ type bpfPrograms struct {
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
 		p.LeaveWord,
-		p.Pipeline,
 		p.Probe,
+		p.ShuntPipeline,
 		p.WatchRedirect,
 		p.WatchXmit,
 	)

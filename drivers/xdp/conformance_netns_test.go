@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -25,9 +24,6 @@ func TestConformance(t *testing.T) {
 		}
 	}
 }
-
-// testHold is short: the suite waits for it.
-const testHold = 300 * time.Millisecond
 
 func harness(t *testing.T, mode Mode, pin bool) *hwiftest.Harness {
 	w := newWires(t, wireOptions{})

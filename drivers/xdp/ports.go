@@ -19,6 +19,7 @@ import (
 func (d *Device) Ports(ctx context.Context) ([]hwif.Port, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.takeBack()
 	var out []hwif.Port
 	for _, i := range slices.Sorted(maps.Keys(d.ports)) {
 		p := d.ports[i]
@@ -58,7 +59,7 @@ func (d *Device) Ports(ctx context.Context) ([]hwif.Port, error) {
 // kernel took it out of the devmap already, so that its frames went to the kernel.
 func (d *Device) vanished(i hwif.Ifindex, p *port) error {
 	p.gone = true
-	d.log.Warn("port vanished, its rules are removed; open again to take it back", "device", driverName, "port", p.name, "ifindex", i)
+	d.log.Warn("port vanished, its rules are removed; it is taken back when it returns", "device", driverName, "port", p.name, "ifindex", i)
 	errs := []error{d.forget(uint32(i))}
 	if p.link != nil {
 		if d.pins != nil {
@@ -115,7 +116,7 @@ func (d *Device) refused(p *port, up bool) (string, error) {
 }
 
 func (d *Device) progID() uint32 {
-	info, err := d.coll.Programs[bpfProgPipeline].Info()
+	info, err := d.coll.Programs[bpfProgShuntPipeline].Info()
 	if err != nil {
 		return 0
 	}

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -17,6 +18,9 @@ import (
 	"github.com/shunt-offload/shunt/hwif"
 )
 
+// testHold is short: the suite waits for it.
+const testHold = 300 * time.Millisecond
+
 // wires are a router's namespace with veth ports, and a namespace with their
 // peers. Everything goes with the test.
 type wires struct {
@@ -24,6 +28,7 @@ type wires struct {
 	router, peers netns.NsHandle
 	ports         []hwif.Port
 	names         []string
+	o             wireOptions
 }
 
 var wireNumber atomic.Uint32
@@ -51,45 +56,68 @@ func newWires(t testing.TB, o wireOptions) *wires {
 	if o.queues == 0 {
 		o.queues = 1
 	}
-	w := &wires{t: t}
+	w := &wires{t: t, o: o}
 	n := wireNumber.Add(1)
 	w.router = newNamespace(t, fmt.Sprintf("xdp-r-%d-%d", os.Getpid(), n))
 	w.peers = newNamespace(t, fmt.Sprintf("xdp-e-%d-%d", os.Getpid(), n))
 	w.inRouter(func() {
 		for i := range o.ports {
-			a := netlink.NewLinkAttrs()
-			a.Name, a.MTU, a.NumTxQueues, a.NumRxQueues = fmt.Sprintf("p%d", i), o.mtu, o.queues, o.queues
-			a.HardwareAddr = []byte{2, 0, 0, 0, 0xaa, byte(i)}
-			peer := fmt.Sprintf("e%d", i)
-			veth := &netlink.Veth{LinkAttrs: a, PeerName: peer, PeerNamespace: netlink.NsFd(int(w.peers)), PeerMTU: uint32(o.mtu),
-				PeerNumTxQueues: uint32(o.queues), PeerNumRxQueues: uint32(o.queues)}
-			must(t, netlink.LinkAdd(veth), "add "+a.Name)
-			must(t, netlink.LinkSetUp(veth), "up "+a.Name)
-			w.names = append(w.names, a.Name)
+			w.names = append(w.names, w.addVeth(i))
 		}
 	})
-	in(t, w.peers, func() {
-		for i := range o.ports {
-			l, err := netlink.LinkByName(fmt.Sprintf("e%d", i))
-			must(t, err, "find peer")
-			must(t, netlink.LinkSetUp(l), "up peer")
-		}
-	})
-	if !o.bare {
-		for i := range o.ports {
-			w.ethtool(i, "gro", "on")
-			w.ethtool(i, "tx", "off")
-		}
+	for i := range o.ports {
+		w.peerUp(i)
 	}
-	w.inRouter(func() {
-		for _, name := range w.names {
-			l, err := netlink.LinkByName(name)
-			must(t, err, "find port")
-			a := l.Attrs()
-			w.ports = append(w.ports, hwif.Port{Ifindex: hwif.Ifindex(a.Index), Name: name, MAC: hwif.MAC(a.HardwareAddr), MTU: uint32(a.MTU), Up: true})
-		}
-	})
+	for i := range o.ports {
+		w.ports = append(w.ports, w.port(i))
+	}
 	return w
+}
+
+// remake makes the i-th pair anew after it was deleted.
+func (w *wires) remake(i int) {
+	w.t.Helper()
+	w.inRouter(func() { w.addVeth(i) })
+	w.peerUp(i)
+	w.ports[i] = w.port(i)
+}
+
+// addVeth runs in the router's namespace.
+func (w *wires) addVeth(i int) string {
+	w.t.Helper()
+	o := &w.o
+	a := netlink.NewLinkAttrs()
+	a.Name, a.MTU, a.NumTxQueues, a.NumRxQueues = fmt.Sprintf("p%d", i), o.mtu, o.queues, o.queues
+	a.HardwareAddr = []byte{2, 0, 0, 0, 0xaa, byte(i)}
+	veth := &netlink.Veth{LinkAttrs: a, PeerName: fmt.Sprintf("e%d", i), PeerNamespace: netlink.NsFd(int(w.peers)), PeerMTU: uint32(o.mtu),
+		PeerNumTxQueues: uint32(o.queues), PeerNumRxQueues: uint32(o.queues)}
+	must(w.t, netlink.LinkAdd(veth), "add "+a.Name)
+	must(w.t, netlink.LinkSetUp(veth), "up "+a.Name)
+	return a.Name
+}
+
+func (w *wires) peerUp(i int) {
+	w.t.Helper()
+	in(w.t, w.peers, func() {
+		l, err := netlink.LinkByName(fmt.Sprintf("e%d", i))
+		must(w.t, err, "find peer")
+		must(w.t, netlink.LinkSetUp(l), "up peer")
+	})
+	if !w.o.bare {
+		w.ethtool(i, "gro", "on")
+		w.ethtool(i, "tx", "off")
+	}
+}
+
+func (w *wires) port(i int) (p hwif.Port) {
+	w.t.Helper()
+	w.inRouter(func() {
+		l, err := netlink.LinkByName(w.names[i])
+		must(w.t, err, "find port")
+		a := l.Attrs()
+		p = hwif.Port{Ifindex: hwif.Ifindex(a.Index), Name: a.Name, MAC: hwif.MAC(a.HardwareAddr), MTU: uint32(a.MTU), Up: true}
+	})
+	return p
 }
 
 // newNamespace makes a named namespace in which nothing speaks unasked.

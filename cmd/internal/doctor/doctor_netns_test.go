@@ -115,20 +115,20 @@ func TestForeignProgram(t *testing.T) {
 	namespace(t)
 	sh(t, "ip link add name a type veth peer name b")
 	dir := t.TempDir()
-	for _, name := range []string{"firewall", "pipeline"} {
+	for _, name := range []string{"firewall", "shunt_pipeline"} {
 		src := filepath.Join(dir, name+".c")
 		code := "__attribute__((section(\"xdp\"), used)) int " + name + "(void *ctx) { return 2; }\nchar l[] __attribute__((section(\"license\"), used)) = \"GPL\";\n"
 		if err := os.WriteFile(src, []byte(code), 0o644); err != nil {
 			t.Fatal(err)
 		}
 		obj := filepath.Join(dir, name+".o")
-		sh(t, "clang-14 -O2 -g -target bpf -c "+src+" -o "+obj)
+		sh(t, "clang -O2 -g -target bpf -c "+src+" -o "+obj)
 		sh(t, "ip link set dev a xdpgeneric obj "+obj+" sec xdp")
 		f := find(t, about("a"), "xdp")
 		if name == "firewall" {
 			expect(t, f, Fail, `"firewall"`, "xdp off")
 		} else {
-			expect(t, f, OK, `shuntd's own program "pipeline"`, "")
+			expect(t, f, OK, `shuntd's own program "shunt_pipeline"`, "")
 		}
 		sh(t, "ip link set dev a xdpgeneric off")
 	}

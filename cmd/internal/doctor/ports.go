@@ -11,7 +11,7 @@ import (
 
 // ownProgram is the name of the xdp driver's program: a port that carries it
 // belongs to a shuntd, alive or not.
-const ownProgram = "pipeline"
+const ownProgram = "shunt_pipeline"
 
 // nativeMTU is what one page leaves for a frame of L3 in native mode without
 // xdp.frags: 4096 less headroom 256, tail room 320 and the Ethernet header with

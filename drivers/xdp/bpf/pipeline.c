@@ -97,7 +97,7 @@ static __always_inline int forward(struct xdp_md *ctx, const struct parsed *p, c
 }
 
 SEC("xdp")
-int pipeline(struct xdp_md *ctx)
+int shunt_pipeline(struct xdp_md *ctx)
 {
 	__u32 ifindex = ctx->ingress_ifindex;
 	struct port *port = bpf_map_lookup_elem(&ports, &ifindex);

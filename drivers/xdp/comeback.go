@@ -1,0 +1,80 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+)
+
+// takeBack puts the program on ports that vanished and have returned by the name
+// that Open was given, under whatever ifindex. One that is not fit yet is tried
+// again at the next look; the reason is logged once.
+func (d *Device) takeBack() {
+	for _, old := range slices.Sorted(maps.Keys(d.ports)) {
+		gone := d.ports[old]
+		if !gone.gone {
+			continue
+		}
+		i, p, err := d.findPort(gone.wanted)
+		if hwif.KindOf(err) == hwif.KindGone {
+			continue
+		}
+		if _, taken := d.ports[i]; taken && i != old {
+			continue // renamed: it is another port of ours
+		}
+		if err == nil {
+			p.slot = gone.slot
+			err = d.attachBack(i, p)
+		}
+		if err != nil {
+			if text := err.Error(); text != gone.bad {
+				gone.bad = text
+				d.log.Warn("port returned, but cannot be taken back yet", "device", driverName, "port", gone.wanted, "err", err)
+			}
+			continue
+		}
+		delete(d.ports, old)
+		d.ports[i] = p
+		d.log.Info("port is back", "device", driverName, "port", p.name, "ifindex", i)
+	}
+}
+
+// attachBack takes one port in, or leaves it as it was.
+func (d *Device) attachBack(i hwif.Ifindex, p *port) error {
+	// A program is attached by ifindex, in the thread's namespace.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var here unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &here); err != nil {
+		return openFault(p.name, err, "reading this thread's network namespace")
+	}
+	if uint32(here.Ino) != d.kernel.netns {
+		return fault("open", p.name, hwif.KindInvalid, nil, "asked from another network namespace than the device's")
+	}
+	if err := d.checkPort(i, p); err != nil {
+		return err
+	}
+	err := d.announce(i, p)
+	if err == nil {
+		err = d.attachTo(i, p)
+	}
+	if err == nil {
+		return nil
+	}
+	if p.link != nil {
+		if d.pins != nil {
+			err = errors.Join(err, p.link.Unpin())
+		}
+		err = errors.Join(err, p.link.Close())
+	}
+	if undo := d.forget(uint32(i)); undo != nil {
+		err = errors.Join(err, fmt.Errorf("undo: %w", undo))
+	}
+	return err
+}
