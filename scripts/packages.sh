@@ -4,13 +4,13 @@
 #
 #   packages.sh demo       what the lab runs
 #   packages.sh test       and what the tests run
-#   packages.sh race       and a C compiler, for go test -race
+#   packages.sh race       and a C compiler, for go test -race, and make
 #   packages.sh generate   and clang, for the eBPF programs
 set -euo pipefail
 
 lab=(ip:iproute2 nft:nftables conntrack:conntrack ethtool:ethtool)
 test=(iperf3:iperf3 stdbuf:coreutils mount:mount)
-race=(gcc:gcc)
+race=(gcc:gcc make:make)
 generate=(clang:clang llvm-strip:llvm)
 headers=(/usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/bpf.h:linux-libc-dev)
 

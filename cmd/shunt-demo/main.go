@@ -76,12 +76,18 @@ func demo(ctx context.Context, bin, logs string) (err error) {
 	} else {
 		s := &story{screen: scr, promises: promises, programs: programs, dir: dir}
 		err = s.tell(ctx)
-		if err != nil && s.d != nil {
+		if err != nil && s.d != nil && ctx.Err() == nil {
 			scr.Say("\nThe end of shuntd's log:\n%s", s.d.Tail(30))
 		}
 		if s.share > 0 {
 			scr.Say("\nfigure nic_packet_share %.2f %%", s.share)
 		}
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return errors.New("interrupted; what it had made is removed")
+	case ctx.Err() != nil:
+		return fmt.Errorf("not done after %v: %w", limit, err)
 	}
 	if err = errors.Join(err, promises.Err()); err != nil {
 		return err

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 )
 
 // screen prints the story's lines, and below them a table that is drawn again
@@ -14,13 +16,23 @@ type screen struct {
 	mu    sync.Mutex
 	w     io.Writer
 	tty   bool
+	width func() int // columns of the terminal, 0 if unknown
 	table string // as last drawn
 	step  int
 }
 
 func newScreen(f *os.File) *screen {
 	info, err := f.Stat()
-	return &screen{w: f, tty: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb"}
+	return &screen{
+		w: f, tty: err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("TERM") != "dumb",
+		width: func() int {
+			ws, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+			if err != nil {
+				return 0
+			}
+			return int(ws.Col)
+		},
+	}
 }
 
 // Step begins a numbered step.
@@ -47,7 +59,9 @@ func (s *screen) Draw(table string) {
 	s.erase()
 	s.table = table
 	if s.tty {
-		fmt.Fprint(s.w, table)
+		// A line that wraps would be two, and erase counts one.
+		s.table = clip(table, s.width())
+		fmt.Fprint(s.w, s.table)
 	}
 }
 
@@ -69,6 +83,25 @@ func (s *screen) erase() {
 	if n := strings.Count(s.table, "\n"); s.tty && n > 0 {
 		fmt.Fprintf(s.w, "\x1b[%dA\x1b[J", n) // cursor up n lines, clear to the end
 	}
+}
+
+// clip cuts lines to width columns; 0 cuts nothing.
+func clip(s string, width int) string {
+	if width <= 0 {
+		return s
+	}
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		text, end := strings.CutSuffix(line, "\n")
+		if r := []rune(text); len(r) > width {
+			text = string(r[:width])
+		}
+		b.WriteString(text)
+		if end {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 func indent(s string) string {
