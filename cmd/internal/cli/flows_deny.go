@@ -17,8 +17,9 @@ func (a *app) flowsDeny() *cobra.Command {
 		Use:   "deny PROTO SRC DST",
 		Short: "Keep a flow out of hardware",
 		Long: `Keep a flow out of hardware.
-A denial outlives the flow, and takes it out of hardware if it is there.
-A lease ends the denial by itself; "flows allow" does it at once.
+A denial outlives the flow, and takes it out of hardware if it is there. It
+stands until its lease is over, until it is taken back ("flows allow"), or until
+the daemon ends: it does not survive a restart.
 ` + tupleHelp,
 		Example: `  shuntctl flows deny tcp 10.0.0.1:4000 192.0.2.1:443 --note "being captured" --lease 1h`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -28,15 +29,15 @@ A lease ends the denial by itself; "flows allow" does it at once.
 			}
 			return a.call(cmd.Context(), func(ctx context.Context, c *client) error {
 				r, err := c.DenyFlow(ctx, &pb.DenyFlowRequest{Tuple: tuple, Owner: by.owner, Note: by.note, Lease: lease(cmd, "lease", d)})
-				if err != nil || a.output != asJSON {
+				if err != nil {
 					return err
 				}
-				return printJSON(a.out, r.GetIntent())
+				return a.intentSet(ctx, c, r.GetIntent(), "denial")
 			})
 		},
 	}
 	t.on(cmd)
 	by.on(cmd, true)
-	cmd.Flags().DurationVar(&d, "lease", 0, "how `long` it stands (default: until it is taken back)")
+	cmd.Flags().DurationVar(&d, "lease", 0, "how `long` it stands (default: until it is taken back, or the daemon ends)")
 	return cmd
 }

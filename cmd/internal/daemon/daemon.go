@@ -70,8 +70,21 @@ func (d *daemon) run(ctx context.Context) error {
 		d.log.Error("shuntd cannot go on", "err", err)
 	}
 	err = errors.Join(err, d.close())
+	d.endIntents()
 	d.log.Info("shuntd ends")
 	return err
+}
+
+// endIntents tells operators what they will have to say again: pins and denials
+// are kept in memory. It is called after the loop's end, whose last statistics
+// are exact.
+func (d *daemon) endIntents() {
+	st := d.loop.Stats()
+	level, text := slog.LevelInfo, "no pin or denial ends with shuntd"
+	if st.Pins+st.Denials > 0 {
+		level, text = slog.LevelWarn, "pins and denials end with shuntd; they have to be set again after its next start"
+	}
+	d.log.Log(context.Background(), level, text, "pins", st.Pins, "denials", st.Denials)
 }
 
 // open takes hold of everything, the easily refused first.

@@ -164,6 +164,39 @@ func TestStory(t *testing.T) {
 	}
 }
 
+// TestIntentsEnd: who pinned or denied learns from the log that it is over.
+func TestIntentsEnd(t *testing.T) {
+	for _, set := range []bool{true, false} {
+		cfg := simConfig(t)
+		r := begin(t, Options{Config: cfg})
+		want := `level=INFO msg="no pin or denial ends with shuntd" pins=0 denials=0`
+		if set {
+			want = `level=WARN msg="pins and denials end with shuntd; they have to be set again after its next start" pins=1 denials=2`
+			conn, err := grpc.NewClient("unix:"+cfg.API.Socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+			api := shuntv1.NewFlowServiceClient(conn)
+			for port := range uint32(3) {
+				tu := &shuntv1.Tuple{Proto: "tcp", Src: "10.0.0.1", SrcPort: 1000 + port, Dst: "192.0.2.1", DstPort: 80}
+				if port == 0 {
+					_, err = api.PinFlow(t.Context(), &shuntv1.PinFlowRequest{Tuple: tu})
+				} else {
+					_, err = api.DenyFlow(t.Context(), &shuntv1.DenyFlowRequest{Tuple: tu})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		r.end(t)
+		if !strings.Contains(r.log.String(), want) {
+			t.Errorf("the log does not say %s:\n%s", want, r.log)
+		}
+	}
+}
+
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
