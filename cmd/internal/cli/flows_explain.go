@@ -17,7 +17,8 @@ func (a *app) flowsExplain() *cobra.Command {
 		Use:   "explain PROTO SRC DST",
 		Short: "Ask every stage about one tuple: why it is in hardware, or why not",
 		Long: `Ask every stage about one tuple: why it is in hardware, or why not. Nothing is
-installed for it. Lines that begin with "no:" speak against hardware.
+installed for it. The age is since shuntd first heard of the flow; "flows get"
+has the connection's own. Lines that begin with "no:" speak against hardware.
 The exit code is 3 when there is no such flow.
 ` + tupleHelp,
 		Example: "  shuntctl flows explain tcp 10.0.0.1:4000 192.0.2.1:443",

@@ -14,9 +14,12 @@ import (
 func (a *app) flowsGet() *cobra.Command {
 	var t tupleArgs
 	cmd := &cobra.Command{
-		Use:     "get PROTO SRC DST",
-		Short:   "Show one flow with all that is known of it",
-		Long:    "Show one flow with all that is known of it.\n" + tupleHelp,
+		Use:   "get PROTO SRC DST",
+		Short: "Show one flow with all that is known of it",
+		Long: `Show one flow with all that is known of it. Its age is since the connection's
+start where conntrack tells it (nf_conntrack_timestamp), otherwise since shuntd
+first heard of it.
+` + tupleHelp,
 		Example: "  shuntctl flows get tcp 10.0.0.1:4000 192.0.2.1:443",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			tuple, err := t.parse(args)

@@ -23,7 +23,9 @@ func (a *app) flowsList() *cobra.Command {
 		Short: "List flows, where they are, and why",
 		Long: `List flows: state, addresses ("as" is the source that NAT makes of it, "to" the
 destination), the reasons for not being in hardware, where the original direction
-leaves, packets/bytes of both directions by kernel and by NIC, and the age.
+leaves, packets/bytes of both directions by kernel and by NIC, and the age: since
+the connection's start where conntrack tells it (nf_conntrack_timestamp),
+otherwise since shuntd first heard of it.
 ` + filterHelp(),
 		Example: `  shuntctl flows list
   shuntctl flows list state=active,installed proto=tcp dst=10.0.0.0/8

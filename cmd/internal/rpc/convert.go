@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"math"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -63,6 +64,16 @@ func (c *converter) at(t flow.Time) *timestamppb.Timestamp {
 		return nil
 	}
 	return timestamppb.New(c.wall(t))
+}
+
+// created is when the connection began: by conntrack's own clock where the entry
+// tells (CTA_TIMESTAMP_START, nf_conntrack_timestamp), otherwise when it was
+// first heard of. A start beyond what a time holds is no start.
+func (c *converter) created(v *offload.View) *timestamppb.Timestamp {
+	if e := &v.Entry; e.Has&flow.HasStart != 0 && e.Start != 0 && e.Start <= math.MaxInt64 {
+		return timestamppb.New(time.Unix(0, int64(e.Start)))
+	}
+	return c.at(v.Created)
 }
 
 // age is how long ago t was; absent for 0, never negative.

@@ -34,7 +34,7 @@ func (c *converter) flow(v *offload.View) *pb.Flow {
 		f.TcpState = v.Entry.TCPState.String()
 	}
 	f.Mark, f.ConntrackStatus, f.ConntrackId = v.Entry.Mark, v.Entry.Status, v.Entry.ID
-	f.CreatedAt, f.InstalledAt, f.Installs = c.at(v.Created), c.at(v.Installed), v.Installs
+	f.CreatedAt, f.InstalledAt, f.Installs = c.created(v), c.at(v.Installed), v.Installs
 	if v.HasRoutes {
 		f.RoutedAt = c.at(v.RoutedAt)
 	}

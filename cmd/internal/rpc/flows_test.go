@@ -84,6 +84,28 @@ func TestGetFlow(t *testing.T) {
 	refused(t, err, codes.NotFound, "not_found")
 }
 
+// TestCreated: a connection is as old as conntrack says, which may be older than
+// the daemon; where it does not say, as old as it is known.
+func TestCreated(t *testing.T) {
+	h, c := start(t, rpctest.Options{})
+	before := time.Now()
+	old := time.Date(2020, 2, 3, 4, 5, 6, 7, time.UTC)
+	for i, tc := range []struct {
+		start uint64
+		has   flow.Has
+		known bool
+	}{{uint64(old.UnixNano()), flow.HasStart, true}, {uint64(old.UnixNano()), 0, false}, {0, flow.HasStart, false}, {1 << 63, flow.HasStart, false}} {
+		src := netip.AddrPortFrom(netip.MustParseAddr("10.0.0.1"), uint16(4000+i)).String()
+		e := rpctest.Entry("tcp", src, "192.0.2.1:80")
+		e.Start, e.Has = tc.start, e.Has|tc.has
+		h.Conn(e)
+		got := until(t, c, tcp(src, "192.0.2.1:80"), pb.State_STATE_INSTALLED).GetCreatedAt().AsTime()
+		if tc.known && !got.Equal(old) || !tc.known && (got.Before(before.Add(-time.Second)) || got.After(time.Now().Add(time.Second))) {
+			t.Errorf("%+v: created at %s", tc, got)
+		}
+	}
+}
+
 func TestBadTuples(t *testing.T) {
 	_, c := start(t, rpctest.Options{})
 	good := func() *pb.Tuple { return tcp("10.0.0.1:4000", "192.0.2.1:80") }
