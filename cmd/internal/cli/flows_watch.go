@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ type watchView struct {
 	*app
 	known   map[uint64]known // uid → what was said of it
 	quiet   bool             // leave the snapshot out
+	resumed bool             // an earlier watch has told of flows that known lacks
 	limit   int              // changes to print, 0 for no end
 	printed int
 }
@@ -35,7 +37,8 @@ func (a *app) flowsWatch() *cobra.Command {
 		Short: "Follow flows as they change",
 		Long: `Print the flows that match, then a line for each change, until interrupted.
 Counters that move are no change. With -o json each line is one message of the
-API; its seq and instance are what --resume takes.
+API; its seq and instance are what --resume takes. Flows that leave the filter
+are told of only if they were in it; after --resume, all that left are.
 ` + filterHelp(),
 		Example: `  shuntctl flows watch
   shuntctl flows watch --changes dst=192.0.2.0/24
@@ -85,10 +88,7 @@ func (w *watchView) run(ctx context.Context, c *client, req *pb.WatchFlowsReques
 			return err
 		}
 		if w.output == asJSON {
-			err = printJSON(w.out, m)
-			if ch := m.GetChanges(); ch != nil {
-				w.printed += len(ch.GetFlows()) + len(ch.GetLeft())
-			}
+			err = w.raw(m)
 		} else {
 			err = w.show(m)
 		}
@@ -156,13 +156,18 @@ func (w *watchView) line(m *pb.WatchFlowsResponse, f *pb.Flow, show bool) error 
 	text := flowText(f)
 	before, seen := w.known[f.GetUid()]
 	k := known{text, before.last}
-	why := reasonWords(f.GetReasons())
+	var why []string
+	if len(f.GetReasons()) > 0 {
+		why = append(why, reasonWords(f.GetReasons()))
+	}
 	// Changes between two messages come as one: the history has them.
 	for i, h := range f.GetHistory() {
 		at := h.GetAt().AsTime()
 		fresh := seen && at.After(before.last) || !seen && i == len(f.GetHistory())-1
 		if fresh && h.GetCause() != 0 {
-			why = strings.TrimPrefix(why+", ", ", ") + "after " + causeWord(h.GetCause())
+			if c := "after " + causeWord(h.GetCause()); !slices.Contains(why, c) {
+				why = append(why, c)
+			}
 		}
 		k.last = at
 	}
@@ -170,10 +175,10 @@ func (w *watchView) line(m *pb.WatchFlowsResponse, f *pb.Flow, show bool) error 
 	if !show {
 		return nil
 	}
-	if why == "" && f.GetOrig().GetRoute() != nil {
-		why = "out " + outText(f.GetOrig())
+	if len(why) == 0 && f.GetOrig().GetRoute() != nil {
+		why = append(why, "out "+outText(f.GetOrig()))
 	}
 	state := w.screen.paint(stateColour(f.GetState()), fmt.Sprintf("%-18s", stateText(f)))
-	_, err := fmt.Fprintf(w.out, "%s  %s %s  %s\n", clock(m), state, text, why)
+	_, err := fmt.Fprintf(w.out, "%s  %s %s  %s\n", clock(m), state, text, strings.Join(why, ", "))
 	return err
 }
