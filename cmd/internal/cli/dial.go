@@ -93,7 +93,7 @@ func (c *client) explain(err error, timeout time.Duration) error {
 	case failed == nil:
 		return fmt.Errorf("the connection to shuntd on %s broke: %s", c.where, st.Message())
 	case errors.Is(*failed, fs.ErrNotExist), errors.Is(*failed, syscall.ECONNREFUSED):
-		return fmt.Errorf("shuntd is not running: nobody listens on %s; start it (systemctl start shuntd), or name its socket with --socket", c.where)
+		return fmt.Errorf("shuntd is not running: nobody listens on %s; start it (sudo shuntd --config FILE, or --nic xdp --ports eth0,eth1), or name its socket with --socket", c.where)
 	case errors.Is(*failed, fs.ErrPermission):
 		return fmt.Errorf("%s may not be opened by this user; use sudo, or join the socket's group", c.where)
 	default:
