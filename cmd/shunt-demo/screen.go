@@ -17,7 +17,7 @@ type screen struct {
 	w     io.Writer
 	tty   bool
 	width func() int // columns of the terminal, 0 if unknown
-	table string // as last drawn
+	table string     // as last drawn
 	step  int
 }
 
