@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
 	"github.com/shunt-offload/shunt/cmd/internal/doctor"
+	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
 
 func (a *app) doctor() *cobra.Command {
@@ -14,13 +17,14 @@ func (a *app) doctor() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at this host: can shuntd work here, and what mends it if not",
-		Long: `Look at this host, without a daemon: kernel, privileges, conntrack, forwarding,
-ports. Each finding that is not ok comes with the command that mends it. Nothing
+		Long: `Look at this host; no daemon need run: kernel, privileges, conntrack, forwarding,
+ports. Each finding that is not ok comes with the command that mends it. If a
+daemon answers, its ports and its mode are held against what is wanted. Nothing
 is changed. The exit code is 1 when shuntd cannot work like this.`,
 		Example: "  shuntctl doctor --ports eth0,eth1",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			opts.Socket = a.socket
+			opts.Socket, opts.Devices = a.socket, a.devicesOf
 			found := doctor.Run(cmd.Context(), opts)
 			if err := a.printFindings(found); err != nil {
 				return err
@@ -34,6 +38,20 @@ is changed. The exit code is 1 when shuntd cannot work like this.`,
 	cmd.Flags().StringSliceVar(&opts.Ports, "ports", nil, "`interfaces` that shuntd is to use, like eth0,eth1")
 	cmd.Flags().StringVar(&opts.Driver, "nic", "", "the device's `driver`: xdp (default) or sim")
 	return cmd
+}
+
+// devicesOf asks the daemon that answers on the socket.
+func (a *app) devicesOf(ctx context.Context) (devices []*pb.Device, err error) {
+	err = a.call(ctx, func(ctx context.Context, c *client) error {
+		r, err := c.ListDevices(ctx, &pb.ListDevicesRequest{})
+		devices = r.GetDevices()
+		return err
+	})
+	if err != nil {
+		text, _ := said(err)
+		return nil, errors.New(text)
+	}
+	return devices, nil
 }
 
 func (a *app) printFindings(found []doctor.Finding) error {

@@ -19,11 +19,14 @@ func conntrackPresent(_ context.Context, h *host) []Finding {
 		return []Finding{f}
 	}
 	f.Text = count + " connections are tracked"
+	if count == "1" {
+		f.Text = "1 connection is tracked"
+	}
 	if n, err := h.forwarded(); count == "0" && err == nil && n > 0 {
 		// Hooks are registered only while some rule of the namespace needs them
 		// (nf_ct_netns_get).
 		f.Level = Warn
-		f.Text = fmt.Sprintf("%d packets have been forwarded, and no connection is tracked: conntrack works only while a rule asks for it", n)
+		f.Text = plural(n, "packet has", "packets have") + " been forwarded, and no connection is tracked: conntrack works only while a rule asks for it"
 		f.Mend = "sudo nft 'add table inet shunt; add chain inet shunt forward { type filter hook forward priority 0; }; add rule inet shunt forward ct state invalid counter'"
 	}
 	return []Finding{f}

@@ -25,12 +25,13 @@ func daemon(ctx context.Context, h *host) []Finding {
 		if pid, err := peerPID(conn); err == nil {
 			f.Text = fmt.Sprintf("pid %d answers on %s", pid, path)
 		}
+		return append([]Finding{f}, h.running(ctx)...)
 	case errors.Is(err, fs.ErrNotExist):
-		f.Level, f.Text, f.Mend = Warn, "not running: there is no "+path, "sudo systemctl start shuntd"
+		f.Level, f.Text, f.Mend = Warn, "not running: there is no "+path, h.start()
 	case errors.Is(err, unix.ECONNREFUSED):
-		f.Level, f.Text, f.Mend = Warn, "not running: "+path+" was left by one that died; the next start takes it away", "sudo systemctl start shuntd"
+		f.Level, f.Text, f.Mend = Warn, "not running: "+path+" was left by one that died; the next start takes it away", h.start()
 	case errors.Is(err, fs.ErrPermission):
-		f.Level, f.Text, f.Mend = Fail, "this user may not connect to "+path, "sudo shuntctl doctor"
+		f.Level, f.Text, f.Mend = Fail, "this user may not connect to "+path, h.again()
 	default:
 		f.Level, f.Text = Fail, "cannot be reached: "+err.Error()
 	}

@@ -11,6 +11,9 @@
 // network namespaces: the thread that they were called on comes back to its
 // own, or ends.
 //
+// A daemon that answers is asked which devices it has; the caller gives the means
+// (Options.Devices), since this package knows no connection to it.
+//
 // shuntd runs a few of the same checks itself before it starts; shuntctl doctor
 // prints them all.
 package doctor

@@ -4,7 +4,10 @@ import (
 	"context"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
+
+	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
 
 // Level says how bad a finding is.
@@ -39,6 +42,9 @@ type Options struct {
 	Ports  []string // interfaces that are to be given to shuntd
 	Driver string   // "xdp" (default) or "sim", which needs nothing of the host
 	Socket string   // the daemon's socket; empty leaves the check out
+	// Devices asks a daemon that answers for its devices (ListDevices); nil
+	// leaves out what it says of its ports.
+	Devices func(context.Context) ([]*pb.Device, error)
 }
 
 // host is where the checks look. Tests give another.
@@ -122,3 +128,35 @@ func read(path string) (string, error) {
 
 // sysctl reads a kernel parameter by its path under /proc/sys.
 func (h *host) sysctl(path string) (string, error) { return read(h.proc + "/sys/" + path) }
+
+// again is the doctor's own command with the flags of this run, for a mend.
+func (h *host) again() string {
+	s := "sudo shuntctl doctor"
+	if h.opts.Driver != "" && h.opts.Driver != "xdp" {
+		s += " --nic " + h.opts.Driver
+	}
+	if len(h.opts.Ports) > 0 {
+		s += " --ports " + strings.Join(h.opts.Ports, ",")
+	}
+	return s
+}
+
+// start is the command that starts shuntd as this run describes it.
+func (h *host) start() string {
+	driver := h.opts.Driver
+	if driver == "" {
+		driver = "xdp"
+	}
+	if len(h.opts.Ports) == 0 {
+		return "sudo shuntd --config FILE   # or: sudo shuntd --nic " + driver + " --ports eth0,eth1"
+	}
+	return "sudo shuntd --nic " + driver + " --ports " + strings.Join(h.opts.Ports, ",") + "   # or: sudo shuntd --config FILE"
+}
+
+// plural is a number with its noun.
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatUint(n, 10) + " " + many
+}

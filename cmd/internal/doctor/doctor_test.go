@@ -42,6 +42,9 @@ func TestFindings(t *testing.T) {
 		"conntrack absent": {map[string]string{nf + "nf_conntrack_count": ""}, nil, "conntrack", Fail, "tracks no connections", "modprobe nf_conntrack"},
 		"conntrack asleep": {map[string]string{nf + "nf_conntrack_count": "0", "proc/thread-self/net/snmp": "Ip: Forwarding ForwDatagrams\nIp: 1 77"}, nil,
 			"conntrack", Warn, "77 packets have been forwarded", "ct state"},
+		"conntrack asleep, one": {map[string]string{nf + "nf_conntrack_count": "0", "proc/thread-self/net/snmp": "Ip: Forwarding ForwDatagrams\nIp: 1 1"}, nil,
+			"conntrack", Warn, "1 packet has been forwarded", "ct state"},
+		"conntrack one":   {map[string]string{nf + "nf_conntrack_count": "1"}, nil, "conntrack", OK, "1 connection is tracked", ""},
 		"conntrack idle":  {map[string]string{nf + "nf_conntrack_count": "0"}, nil, "conntrack", OK, "0 connections", ""},
 		"conntrack fine":  {nil, nil, "conntrack", OK, "100 connections", ""},
 		"events off":      {map[string]string{nf + "nf_conntrack_events": "0"}, nil, "nf_conntrack_events", Fail, "is 0", "nf_conntrack_events=1"},
@@ -98,7 +101,7 @@ func TestDaemon(t *testing.T) {
 	ctx := context.Background()
 	path := filepath.Join(t.TempDir(), "shuntd.sock")
 	look := func() Finding { return daemon(ctx, &host{opts: Options{Socket: path}})[0] }
-	expect(t, look(), Warn, "there is no "+path, "systemctl start")
+	expect(t, look(), Warn, "there is no "+path, "sudo shuntd --config FILE")
 
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -107,7 +110,7 @@ func TestDaemon(t *testing.T) {
 	expect(t, look(), OK, "answers on "+path, "")
 	l.(*net.UnixListener).SetUnlinkOnClose(false)
 	l.Close()
-	expect(t, look(), Warn, "was left by one that died", "systemctl start")
+	expect(t, look(), Warn, "was left by one that died", "sudo shuntd --config FILE")
 
 	if os.Geteuid() != 0 {
 		if err := os.Chmod(path, 0); err != nil {

@@ -13,13 +13,13 @@ import (
 
 // flowtables lists nftables' flow tables: connections in them are the kernel's
 // own fast path's (IPS_OFFLOAD), and conntrack no longer sees their packets.
-func flowtables(_ context.Context, _ *host) []Finding {
+func flowtables(_ context.Context, h *host) []Finding {
 	f := Finding{Name: "flowtable", Text: "no nftables flow table takes connections away"}
 	tables, err := listFlowtables()
 	switch {
 	case errors.Is(err, unix.EPERM):
 		f.Level, f.Text = Warn, "could not be listed without CAP_NET_ADMIN"
-		f.Mend = "sudo shuntctl doctor"
+		f.Mend = h.again()
 	case err != nil && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL):
 		f.Level, f.Text = Warn, "could not be listed: "+err.Error()
 	case len(tables) > 0:

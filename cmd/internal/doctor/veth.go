@@ -17,7 +17,7 @@ var peerFeatures = []struct {
 	text    string // what happens otherwise
 }{
 	{"tx-checksum-ip-generic", false, "tx off", "its frames arrive without a finished checksum, which only the kernel can finish: they stay in software"},
-	{"rx-gro", true, "gro on", "it takes redirected frames only with GRO (or an XDP program) on: what is sent to it is lost, so it stays in software"},
+	{"rx-gro", true, "gro on", "it takes redirected frames only with GRO (or an XDP program) on: what is sent to it is lost, so shuntd falls back to generic mode, which is slower; restart shuntd after mending"},
 	{"tx-vlan-hw-insert", false, "txvlan off", "its VLAN tags arrive beside the frame, where an XDP program does not see them"},
 }
 
