@@ -18,6 +18,7 @@ type Flow struct {
 	Reasons Reasons
 	Until   Time    // no attempt before this time; 0 for none
 	Hold    Reasons // why Until was set
+	Counted Time    // when Entry's counters were read, 0 for never
 	Base    uint64  // kernel packets that no longer speak for offloading it: they were counted before it last left for being idle
 	Full    uint32  // seconds: the largest time-out that the kernel gave it
 	Stay    uint32  // its Stay in the table, 0 for none
@@ -27,7 +28,7 @@ type Flow struct {
 }
 
 // Flag is a property of a Flow that the engine keeps.
-type Flag uint8
+type Flag uint16
 
 const (
 	FlagQueued  Flag = 1 << iota // in the engine's work list
@@ -37,6 +38,8 @@ const (
 	FlagHeld                     // Until was set by an eviction
 	FlagFullSet                  // Full came from an event, not from a listing
 	FlagQuiet                    // left for being idle; the kernel has not seen it speak since
+	FlagLooked                   // its counters were asked for once, beside the listings
+	FlagOnTrial                  // admitted before its counters were known; judged again when they are
 	FlagStarved                  // waiting for room in the table
 )
 

@@ -88,6 +88,11 @@ func (e *Engine) prepared(p *flow.Prepared) {
 		s.Stage = flow.StageReady
 		f.Entry.Status, f.Entry.Has = p.Entry.Status, f.Entry.Has|p.Entry.Has
 		f.Entry.TCPState, f.Entry.TCPFlags = p.Entry.TCPState, p.Entry.TCPFlags
+		if p.Entry.Has&flow.HasCounters != 0 {
+			old := f.Entry
+			f.Entry.Packets, f.Entry.Bytes = p.Entry.Packets, p.Entry.Bytes
+			e.counted(f, old, e.now)
+		}
 		if p.Entry.Has&flow.HasTimeout != 0 {
 			f.Entry.Timeout = p.Entry.Timeout
 			s.Expires = e.now + seconds(p.Entry.Timeout)

@@ -24,6 +24,7 @@ import (
 //	loss conntrack|route
 //	listed                       the device's first (or next) listing
 //	conn KIND PROTO SRC > DST [reply SRC > DST] [key=value ...]
+//	counts TUPLE packets=N       what the kernel would say now, if it were asked
 //	answer ID [reason ...]       the resolver answers
 //	prepared ID [text]           conntrack's keeper answers; text is an error
 //	apply                        the device answers
@@ -84,6 +85,17 @@ var verbs = map[string]func(*world, []string) error{
 		return nil
 	},
 	"conn": (*world).conn,
+	"counts": func(w *world, args []string) error {
+		t, kv, err := tupleOf(args)
+		if err != nil {
+			return err
+		}
+		en := w.entries[t]
+		en.Packets[0], err = strconv.ParseUint(kv["packets"], 10, 64)
+		en.Has |= flow.HasCounters
+		w.entries[t] = en
+		return err
+	},
 	"answer": func(w *world, args []string) error {
 		id, err := strconv.Atoi(args[0])
 		if err != nil {

@@ -32,7 +32,9 @@ func (e *Engine) conn(c *flow.Conn) {
 		f.Created, f.Since, f.State = e.now, e.now, flow.StateCandidate
 		e.stats.Flows[flow.StateCandidate]++
 		e.stats.Tracked++
-		e.account(f, flow.Entry{})
+		if c.Entry.Has&flow.HasCounters != 0 {
+			e.counted(f, flow.Entry{}, c.At)
+		}
 		e.learnTimeout(f, c)
 		e.applyIntent(f)
 		e.queue(id)
@@ -91,10 +93,7 @@ func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 	}
 	if n.Has&flow.HasCounters != 0 {
 		f.Entry.Packets, f.Entry.Bytes = n.Packets, n.Bytes
-		if f.Packets() > f.Base {
-			f.Clear(flow.FlagQuiet)
-		}
-		e.account(f, old)
+		e.counted(f, old, c.At)
 	}
 	e.learnTimeout(f, c)
 	s := e.stay(f)
@@ -106,8 +105,13 @@ func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 		(!inHW && (f.Packets() != old.Packets[0]+old.Packets[1] || f.State == flow.StateCandidate))
 }
 
-// account adds what the kernel counted since the last word.
-func (e *Engine) account(f *flow.Flow, old flow.Entry) {
+// counted adds what the kernel counted since the last word.
+func (e *Engine) counted(f *flow.Flow, old flow.Entry, at flow.Time) {
+	e.acct = true
+	f.Counted = max(f.Counted, at)
+	if f.Packets() > f.Base {
+		f.Clear(flow.FlagQuiet)
+	}
 	for d := range f.Entry.Packets {
 		if f.Entry.Packets[d] > old.Packets[d] {
 			e.stats.KernelPath.Packets += f.Entry.Packets[d] - old.Packets[d]

@@ -77,6 +77,7 @@ func (e *Engine) checkIdle() {
 		// Out, and back only after the kernel has seen it speak again.
 		f.Base = f.Packets()
 		f.Set(flow.FlagQuiet)
+		f.Clear(flow.FlagLooked)
 		f.Until, f.Hold = e.now+flow.Time(e.opts.BackoffMin), flow.Of(flow.BelowThreshold)
 		e.timers.add(f.Until, s.Flow, f.UID)
 		e.queue(s.Flow)

@@ -74,6 +74,7 @@ type Engine struct {
 	gen     uint64    // last generation given to cookies
 	ask     uint64    // last number given to a question
 	synced  [flow.NumSources]bool
+	acct    bool   // the kernel accounts: some entry had counters
 	paused  string // who and why; empty when not paused
 	closing bool
 

@@ -43,7 +43,7 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, e.texts[id]}
 	}
 	if s != nil && s.Stage != flow.StageIdle {
-		return e.standing(f) // admitted already; the policy is not asked again
+		return e.standing(f, s)
 	}
 	if !e.synced[flow.SourceConntrack] || !e.synced[flow.SourceRoute] {
 		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseNone, "waiting for the kernel's first listing"}
@@ -68,29 +68,51 @@ func ineligibleCause(rs flow.Reasons) flow.Cause {
 	return flow.CausePolicyChanged
 }
 
-// standing asks whether the policy puts up with a flow that was admitted.
-func (e *Engine) standing(f *flow.Flow) obstacle {
+// standing is for a flow that was admitted: the policy is asked again only about
+// one on trial, once its counters are there; otherwise it can but object.
+func (e *Engine) standing(f *flow.Flow, s *flow.Stay) obstacle {
 	if f.Has(flow.FlagPinned) {
 		return obstacle{}
 	}
-	if v := e.verdict(f); v.Decision == policy.Never {
+	v := e.verdict(f)
+	trial := s.Stage == flow.StageReady && f.Has(flow.FlagOnTrial)
+	if trial {
+		f.Clear(flow.FlagOnTrial)
+	}
+	if v.Decision == policy.Never || trial && v.Decision != policy.Offload {
 		return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
 	}
 	return obstacle{}
 }
 
+// stale is how old counters may be before a flow below the threshold is worth
+// a look of its own: listings are seconds apart, and a fast flow is over by then.
+const stale = flow.Time(1e9)
+
 // judge asks the policy, unless the flow is pinned or only out to learn its
-// route again.
+// route again. A flow whose counters are not known, or old, is let in on trial:
+// its preparation reads them, and the policy is asked again before any rule
+// goes in. That look is had once; then listings have to do.
 func (e *Engine) judge(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 	if f.Has(flow.FlagPinned) || (s != nil && s.RelearnOnly) {
 		return obstacle{}
 	}
 	v := e.verdict(f)
-	if v.Decision == policy.Offload {
+	known := f.Entry.Has&flow.HasCounters != 0
+	switch {
+	case v.Decision == policy.Offload:
+		if !known && e.acct {
+			f.Set(flow.FlagOnTrial | flow.FlagLooked)
+		}
 		return obstacle{}
-	}
-	if v.Again > 0 {
+	case v.Again > 0:
 		e.timers.add(e.now+v.Again, id, f.UID)
+	case v.Reason == flow.BelowThreshold && known && !f.Has(flow.FlagLooked):
+		if e.now-f.Counted >= stale {
+			f.Set(flow.FlagOnTrial | flow.FlagLooked)
+			return obstacle{}
+		}
+		e.timers.add(f.Counted+stale, id, f.UID)
 	}
 	return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
 }

@@ -75,7 +75,7 @@ func (e *Engine) view(id flow.ID) View {
 		v.Kernel[d].Packets, v.Kernel[d].Bytes = f.Entry.Packets[d], f.Entry.Bytes[d]
 	}
 	if f.Entry.Has&flow.HasCounters != 0 {
-		v.KernelAt = f.Seen
+		v.KernelAt = f.Counted
 	}
 	if f.Until > e.now {
 		v.Again = f.Until
