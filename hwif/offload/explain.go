@@ -34,7 +34,7 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 	add := func(name string, rs flow.Reasons, format string, args ...any) {
 		x.Stages = append(x.Stages, Stage{Name: name, OK: rs == 0, Reasons: rs, Text: fmt.Sprintf(format, args...)})
 	}
-	add("flow", 0, "#%d %s, age %s", v.UID, tracked(&v.Entry), ago(e.now-v.Created))
+	add("flow", 0, "#%d %s, known for %s", v.UID, tracked(&v.Entry), ago(e.now-v.Created))
 	rs := flow.Eligible(&v.Entry)
 	add("eligible", rs, "%s", okOr(rs, "conntrack has settled it"))
 	e.explainIntent(add, &v)
@@ -126,7 +126,7 @@ func (e *Engine) routeText(r *flow.Route) string {
 }
 
 func (e *Engine) explainPolicy(add func(string, flow.Reasons, string, ...any), f *flow.Flow) {
-	name := e.opts.Policy.Name()
+	name := fmt.Sprint(e.opts.Policy)
 	if s := e.stay(f); s != nil && s.Stage != flow.StageIdle {
 		add("policy", 0, "%s: admitted, %d packets by the kernel", name, f.Packets())
 		return
@@ -135,7 +135,7 @@ func (e *Engine) explainPolicy(add func(string, flow.Reasons, string, ...any), f
 	if v := e.verdict(f); v.Decision != policy.Offload && !f.Has(flow.FlagPinned) {
 		rs = flow.Of(v.Reason)
 	}
-	add("policy", rs, "%s: %d packets by the kernel since it last counted, age %s", name, f.Packets()-min(f.Base, f.Packets()), ago(e.now-f.Created))
+	add("policy", rs, "%s: %d packets by the kernel so far, known for %s", name, f.Packets()-min(f.Base, f.Packets()), ago(e.now-f.Created))
 }
 
 func (e *Engine) explainPlan(add func(string, flow.Reasons, string, ...any), f *flow.Flow) {

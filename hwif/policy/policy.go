@@ -32,6 +32,7 @@ type Verdict struct {
 // Policy judges flows. It must not keep pointers into its input, and it must
 // answer the same for the same input.
 type Policy interface {
-	Name() string
+	Name() string   // one word, for config and metrics
+	String() string // with its numbers, for people
 	Judge(in *Input) Verdict
 }

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -21,6 +22,15 @@ type Threshold struct {
 
 // Name is "threshold".
 func (t *Threshold) Name() string { return "threshold" }
+
+// String gives the numbers for people.
+func (t *Threshold) String() string {
+	s := fmt.Sprintf("threshold of %d packets and %s", t.MinPackets, t.MinAge)
+	if t.Ceiling > 0 {
+		s += fmt.Sprintf(", at most %d flows", t.Ceiling)
+	}
+	return s
+}
 
 // Judge compares with the three numbers.
 func (t *Threshold) Judge(in *Input) Verdict {

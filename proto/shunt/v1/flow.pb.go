@@ -485,7 +485,7 @@ type Intent struct {
 	Note string `protobuf:"bytes,4,opt,name=note,proto3" json:"note,omitempty"`
 	// When it was said.
 	SetAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=set_at,json=setAt,proto3" json:"set_at,omitempty"`
-	// When it ends; absent: until taken back.
+	// When it ends; absent: until taken back, or until shuntd ends.
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -600,7 +600,7 @@ type Flow struct {
 	ConntrackStatus uint32 `protobuf:"varint,16,opt,name=conntrack_status,json=conntrackStatus,proto3" json:"conntrack_status,omitempty"`
 	// Conntrack's id of the entry; the kernel uses ids again.
 	ConntrackId uint32 `protobuf:"varint,17,opt,name=conntrack_id,json=conntrackId,proto3" json:"conntrack_id,omitempty"`
-	// First heard of.
+	// Its start as conntrack tells it (nf_conntrack_timestamp), otherwise first heard of.
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// When its routes were learnt.
 	RoutedAt *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=routed_at,json=routedAt,proto3" json:"routed_at,omitempty"`
