@@ -19,7 +19,7 @@ type Flow struct {
 	Until   Time    // no attempt before this time; 0 for none
 	Hold    Reasons // why Until was set
 	Counted Time    // when Entry's counters were read, 0 for never
-	Base    uint64  // kernel packets that no longer speak for offloading it: they were counted before it last left for being idle
+	Base    uint64  // packets that no longer speak for offloading it: they were counted before it last left for being idle
 	Full    uint32  // seconds: the largest time-out that the kernel gave it
 	Stay    uint32  // its Stay in the table, 0 for none
 	State   State

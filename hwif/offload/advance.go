@@ -69,10 +69,8 @@ func (e *Engine) remove(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 	state, reasons := flow.StateRemoving, ob.reasons
 	switch {
 	case reasons != 0:
-		s.RelearnOnly = false
 	case s.Stage == flow.StageIdle:
 		state, reasons = flow.StateDirty, flow.Of(flow.RouteDirty)
-		s.RelearnOnly = s.InAt != 0
 	default: // wanted again, but a half has to leave first
 		reasons = flow.Of(flow.Backoff)
 	}
@@ -84,7 +82,9 @@ func (e *Engine) remove(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 // settle leaves the flow with the kernel, for a reason.
 func (e *Engine) settle(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 	if s != nil {
-		s.RelearnOnly = false
+		if s.Refusal == 0 {
+			s.RelearnOnly = false
+		}
 		// A refused route is watched on: its refusal may end.
 		if s.Stage != flow.StageIdle && s.Refusal == 0 && ob.cause != flow.CauseFenced {
 			s.Stage, s.RoutedAt, s.AskedAt = flow.StageIdle, 0, 0
@@ -93,6 +93,9 @@ func (e *Engine) settle(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 		if f.Has(flow.FlagEnded) && s.Stage != flow.StageIdle {
 			e.ready.Forget = append(e.ready.Forget, id)
 		}
+	}
+	if ob.cause != flow.CauseNone { // and not only waiting for listings
+		e.disown(f)
 	}
 	if f.Has(flow.FlagEnded) {
 		e.free(id, f)

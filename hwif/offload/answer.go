@@ -63,6 +63,7 @@ func (e *Engine) doubt(id flow.ID, cause flow.Cause, text string) {
 	}
 	e.because(f, cause)
 	s.Stage, s.RoutedAt, s.AskedAt, s.Refusal = flow.StageIdle, 0, 0, 0
+	s.RelearnOnly = true // it was admitted
 	if s.EventAt == 0 {
 		s.EventAt = e.eventAt
 	}
@@ -109,6 +110,7 @@ func (e *Engine) onSynced(sy *flow.Synced) {
 	if sy.Source != flow.SourceConntrack {
 		return
 	}
+	e.disownUnknown()
 	for id := flow.ID(0); id < e.table.Bound(); id++ {
 		f := e.table.At(id)
 		if f.UID != 0 && f.Seen < sy.Begin {

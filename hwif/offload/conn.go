@@ -109,7 +109,7 @@ func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 func (e *Engine) counted(f *flow.Flow, old flow.Entry, at flow.Time) {
 	e.acct = true
 	f.Counted = max(f.Counted, at)
-	if f.Packets() > f.Base {
+	if e.forwarded(f) > f.Base {
 		f.Clear(flow.FlagQuiet)
 	}
 	for d := range f.Entry.Packets {

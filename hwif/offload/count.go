@@ -75,7 +75,7 @@ func (e *Engine) checkIdle() {
 		}
 		e.because(f, flow.CauseIdle)
 		// Out, and back only after the kernel has seen it speak again.
-		f.Base = f.Packets()
+		f.Base = e.forwarded(f)
 		f.Set(flow.FlagQuiet)
 		f.Clear(flow.FlagLooked)
 		f.Until, f.Hold = e.now+flow.Time(e.opts.BackoffMin), flow.Of(flow.BelowThreshold)

@@ -138,7 +138,7 @@ func (e *Engine) left(id flow.ID, f *flow.Flow, s *flow.Stay) {
 		s.Remember(e.now, flow.StateCandidate, s.Cause)
 		e.handBack(f, s)
 		if s.Cause == flow.CauseIdle {
-			f.Base = f.Packets()
+			f.Base = e.forwarded(f)
 		}
 	}
 	if s.Stage == flow.StageReady {

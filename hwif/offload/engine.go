@@ -67,6 +67,7 @@ type Engine struct {
 	ports    map[hwif.Ifindex]hwif.Port
 	portsSeq uint64                        // rises with each change of ports
 	found    map[hwif.Match]hwif.Installed // rules of ours found at the start, waiting for their flow
+	foundBy  map[flow.Tuple]hwif.Match     // the same, by the tuple of the packets that they take
 	reapAt   flow.Time                     // when found rules become ghosts, 0 while a source is not synced
 
 	now     flow.Time
@@ -113,6 +114,7 @@ func New(opts Options) *Engine {
 		intents: make(map[flow.Tuple]Intent),
 		ports:   make(map[hwif.Ifindex]hwif.Port),
 		found:   make(map[hwif.Match]hwif.Installed),
+		foundBy: make(map[flow.Tuple]hwif.Match),
 	}
 }
 

@@ -41,6 +41,7 @@ func (e *Engine) lack(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 	switch {
 	case ob.state == flow.StateRejected:
 		s.Refusal = ob.reasons
+		e.disown(f)
 	case ob.reasons.Has(flow.TableFull):
 		if f.Has(flow.FlagStarved) {
 			break
@@ -133,7 +134,7 @@ func (e *Engine) adopt(id flow.ID, f *flow.Flow, s *flow.Stay) bool {
 		for d := range s.Rules {
 			s.Rules[d] = flow.RuleInHW
 			s.Last[d] = e.found[e.pair[d].Match].Counter
-			delete(e.found, e.pair[d].Match)
+			e.unfind(e.pair[d].Match)
 		}
 		e.byGen[s.Gen] = id
 		e.resident++

@@ -47,7 +47,9 @@ type Loop struct {
 	seq     uint64
 	ended   chan struct{} // closed when Run has returned
 
-	keep bool
+	report report
+	debug  bool // the log takes debug lines
+	keep   bool
 }
 
 // eventQueue is how many batches may wait; when it is full, the sources wait,
@@ -154,6 +156,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 
 // turn is the loop itself.
 func (l *Loop) turn(ctx context.Context) (err error) {
+	l.debug = l.opts.Log.Enabled(ctx, slog.LevelDebug)
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	var next struct{ count, relist, audit flow.Time }
@@ -164,7 +167,7 @@ func (l *Loop) turn(ctx context.Context) (err error) {
 		select {
 		case ev := <-l.events:
 			l.eng.Tick(l.opts.Clock())
-			l.eng.Step(ev)
+			l.step(ev)
 			l.drain()
 		case b := <-l.dones:
 			l.eng.Tick(l.opts.Clock())
@@ -189,6 +192,8 @@ func (l *Loop) turn(ctx context.Context) (err error) {
 				l.opts.Tracker.Relist()
 			}
 			l.publish()
+			l.debug = l.opts.Log.Enabled(ctx, slog.LevelDebug)
+			l.report.tell(l.opts.Log, l.Stats())
 		case err = <-l.failed:
 			l.opts.Log.Error("a source failed; giving every flow back to the kernel", "err", err)
 			quit, deadline = nil, l.stop()
@@ -231,7 +236,7 @@ func (l *Loop) drain() {
 	for range eventQueue {
 		select {
 		case ev := <-l.events:
-			l.eng.Step(ev)
+			l.step(ev)
 		default:
 			return
 		}
@@ -255,6 +260,9 @@ func (l *Loop) flush() {
 	}
 	for _, op := range r.Ops {
 		l.workers[op.Device].add(op)
+		if l.debug {
+			l.logOp(&op)
+		}
 	}
 	for _, w := range l.workers {
 		w.start()

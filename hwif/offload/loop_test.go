@@ -1,10 +1,13 @@
 package offload_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"iter"
+	"log/slog"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -230,10 +233,12 @@ func TestLoopSourceFails(t *testing.T) {
 	})
 }
 
-// TestLoopPortVanishes: a port that is gone takes its flows out.
+// TestLoopPortVanishes: a port that is gone takes its flows out, and the log
+// says so without being asked for debug lines.
 func TestLoopPortVanishes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := start(offload.LoopOptions{})
+		var log bytes.Buffer
+		r := start(offload.LoopOptions{Log: slog.New(slog.NewTextHandler(&log, nil))})
 		time.Sleep(100 * time.Millisecond)
 		r.flows(3)
 		time.Sleep(time.Second)
@@ -244,7 +249,14 @@ func TestLoopPortVanishes(t *testing.T) {
 		if r.dev.len() != 0 || r.loop.Stats().NotOffload[flow.PortNotOffloadable] != 3 {
 			t.Errorf("%d rules left, %d flows say port_not_offloadable", r.dev.len(), r.loop.Stats().NotOffload[flow.PortNotOffloadable])
 		}
+		r.ct.say(flow.Loss{Source: flow.SourceConntrack, Text: "ENOBUFS"})
+		time.Sleep(6 * time.Second)
 		r.stop()
 		<-r.ended
+		for _, want := range []string{`"port is gone" port=wan`, `"flows left hardware" fenced=3`, `"events lost; listing everything again" source=conntrack`} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log does not say %s:\n%s", want, log.String())
+			}
+		}
 	})
 }

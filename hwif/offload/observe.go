@@ -53,7 +53,7 @@ func (e *Engine) dropFound(dev hwif.DeviceID, rules []hwif.Installed) {
 	}
 	for m, in := range e.found {
 		if e.ports[m.InPort].Device == dev && still[m] != in.Rule.Cookie {
-			delete(e.found, m)
+			e.unfind(m)
 			e.devices[dev].used--
 		}
 	}
@@ -72,6 +72,7 @@ func (e *Engine) firstListing(dev hwif.DeviceID, rules []hwif.Installed) {
 		e.gen = max(e.gen, c.Gen())
 		d.used++
 		e.found[rules[i].Rule.Match] = rules[i]
+		e.foundBy[tupleOf(&rules[i].Rule.Match)] = rules[i].Rule.Match
 		dirs[c.Gen()] |= 1 << c.Dir()
 	}
 	// Half a connection is a fault whoever left it.
@@ -161,7 +162,50 @@ type ghost struct {
 // dropGhost wants a found rule gone.
 func (e *Engine) dropGhost(m hwif.Match) {
 	e.ghosts = append(e.ghosts, ghost{rule: e.found[m].Rule, dev: e.ports[m.InPort].Device, found: true})
+	e.unfind(m)
+}
+
+// unfind takes a rule out of those found.
+func (e *Engine) unfind(m hwif.Match) {
 	delete(e.found, m)
+	delete(e.foundBy, tupleOf(&m))
+}
+
+// tupleOf is the tuple of the packets that a rule takes.
+func tupleOf(m *hwif.Match) flow.Tuple {
+	return flow.Tuple{Src: m.Src, Dst: m.Dst, SrcPort: m.SrcPort, DstPort: m.DstPort, Proto: m.Proto, Family: m.Family}
+}
+
+// foundFor reports whether an earlier daemon left both rules of a flow.
+func (e *Engine) foundFor(f *flow.Flow) bool {
+	if len(e.found) == 0 {
+		return false
+	}
+	_, orig := e.foundBy[f.Entry.Orig]
+	_, reply := e.foundBy[f.Entry.Reply]
+	return orig && reply
+}
+
+// disown removes the rules that an earlier daemon left for a flow which is not
+// to be in hardware.
+func (e *Engine) disown(f *flow.Flow) {
+	if len(e.found) == 0 {
+		return
+	}
+	for _, t := range [2]flow.Tuple{f.Entry.Orig, f.Entry.Reply} {
+		if m, ok := e.foundBy[t]; ok {
+			e.dropGhost(m)
+		}
+	}
+}
+
+// disownUnknown removes found rules whose connection conntrack did not list.
+func (e *Engine) disownUnknown() {
+	for _, m := range e.inOrder() {
+		if _, ok := e.find(tupleOf(&m)); !ok {
+			e.dropGhost(m)
+		}
+	}
 }
 
 // takeGhosts appends the removals of ghosts.

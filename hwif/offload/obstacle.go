@@ -98,6 +98,9 @@ func (e *Engine) judge(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 		return obstacle{}
 	}
 	v := e.verdict(f)
+	if v.Decision != policy.Never && e.foundFor(f) {
+		return obstacle{} // an earlier daemon has admitted it
+	}
 	known := f.Entry.Has&flow.HasCounters != 0
 	switch {
 	case v.Decision == policy.Offload:
@@ -117,13 +120,22 @@ func (e *Engine) judge(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 	return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
 }
 
+// forwarded is what kernel and hardware have forwarded of the flow, in packets.
+func (e *Engine) forwarded(f *flow.Flow) uint64 {
+	p := f.Packets()
+	if s := e.stay(f); s != nil {
+		p += s.NIC[0].Packets + s.NIC[1].Packets
+	}
+	return p
+}
+
 func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
 	in := policy.Input{
 		Proto: f.Entry.Orig.Proto, Mark: f.Entry.Mark,
 		Bytes: f.Bytes(), Counted: f.Entry.Has&flow.HasCounters != 0,
 		Age: e.now - f.Created, Resident: e.resident,
 	}
-	if p := f.Packets(); p > f.Base {
+	if p := e.forwarded(f); p > f.Base {
 		in.Packets = p - f.Base
 	}
 	return e.opts.Policy.Judge(&in)

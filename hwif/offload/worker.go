@@ -165,9 +165,10 @@ func (l *Loop) took(r reading) {
 	}
 	l.eng.SetFailed(w.dev, "")
 	if r.kind&readPorts != 0 {
-		before := l.eng.portsSeq
+		before, old := l.eng.portsSeq, l.eng.devices[w.dev].ports
 		l.eng.SetPorts(w.dev, r.ports)
 		if l.eng.portsSeq != before {
+			logPorts(l.opts.Log, old, r.ports)
 			l.portsChanged()
 		}
 	}

@@ -6,7 +6,7 @@ import "github.com/shunt-offload/shunt/hwif/flow"
 type Input struct {
 	Proto    uint8
 	Mark     uint32
-	Packets  uint64    // by the kernel since it last left hardware for being idle; both directions
+	Packets  uint64    // by kernel and hardware since it last left for being idle; both directions
 	Bytes    uint64    // L3 bytes by the kernel, both directions, whole life
 	Counted  bool      // Packets and Bytes mean something: the kernel accounts
 	Age      flow.Time // since the flow was first heard of, ns
