@@ -3,8 +3,10 @@
 package conntrack
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -264,6 +266,44 @@ func TestBornBeforeOpen(t *testing.T) {
 	tp.until("second listing", func() bool { return tp.synced() == 2 })
 	if _, ok := tp.table()[tup]; ok || len(tp.conns(tup)) != 1 {
 		t.Errorf("after its silent end: %s", kinds(tp.conns(tup)))
+	}
+}
+
+// Somebody changes the sysctls while we run: each listing puts right what Options
+// asked for, and says so; what they did not ask for is told of once.
+func TestSysctlsChanged(t *testing.T) {
+	const again = "nf_conntrack_events was set to 0 by somebody; set to 1 again"
+	for _, set := range []bool{true, false} {
+		t.Run(fmt.Sprint("set ", set), func(t *testing.T) {
+			l := newLab(t)
+			l.sh("ip netns exec %s sysctl -qw net.netfilter.nf_conntrack_events=1 net.netfilter.nf_conntrack_acct=1", l.router)
+			var log bytes.Buffer // written by the reader, before the Synced that is waited for
+			tr := l.open(Options{SetEvents: set, Counters: set, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			tp := l.run(tr)
+			tp.until("first listing", func() bool { return tp.synced() == 1 })
+			l.sh("ip netns exec %s sysctl -qw net.netfilter.nf_conntrack_events=0 net.netfilter.nf_conntrack_acct=0", l.router)
+			for n := 2; n <= 3; n++ {
+				tr.Relist()
+				tp.until("listing", func() bool { return tp.synced() == n })
+			}
+			want := map[bool]string{true: "1\n1\n", false: "0\n0\n"}[set]
+			if got := l.sh("ip netns exec %s sysctl -n net.netfilter.nf_conntrack_events net.netfilter.nf_conntrack_acct", l.router); got != want {
+				t.Errorf("they are %q, want %q", got, want)
+			}
+			said := log.String()
+			if strings.Count(said, "by somebody") != 2 || strings.Count(said, "level=WARN") != 2 || strings.Contains(said, again) != set {
+				t.Errorf("said:\n%s", said)
+			}
+			if !set {
+				return
+			}
+			l.sh("ip netns exec %s sysctl -qw net.netfilter.nf_conntrack_events=0", l.router)
+			tr.Relist()
+			tp.until("fourth listing", func() bool { return tp.synced() == 4 })
+			if n := strings.Count(log.String(), again); n != 2 {
+				t.Errorf("a second change was told of %d times in all, want 2:\n%s", n, log.String())
+			}
+		})
 	}
 }
 

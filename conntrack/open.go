@@ -172,8 +172,10 @@ func (t *Tracker) prepareSysctls(opts *Options) error {
 	case got != "1":
 		t.note("nf_conntrack_acct is off" + because(err) + ": entries carry no packet counts; set net.netfilter.nf_conntrack_acct=1")
 	}
-	t.sysctl, err = openSysctls()
-	return err
+	if t.sysctl, err = openSysctls(); err != nil {
+		return err
+	}
+	return t.sysctl.watch(opts)
 }
 
 func because(err error) string {

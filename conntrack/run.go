@@ -72,6 +72,8 @@ func (t *Tracker) newReader() *reader {
 	r.own, r.assured = t.write.portid, t.onlyAssured
 	var req []byte
 	r.request = func(seq uint32) error {
+		// Before the walk: what was born unheard until now is in it.
+		t.sysctl.look(t.log)
 		req = appendDump(req[:0], seq, t.onlyAssured)
 		return t.listing.send(req)
 	}

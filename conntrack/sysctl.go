@@ -28,6 +28,7 @@ const rereadAfter = 10 * time.Second
 // of the thread which opened it, for as long as it is open.
 type sysctls struct {
 	tcp, udp *os.File
+	watched  []*watched
 	mu       sync.Mutex
 	last     Timeouts
 	read     time.Time
@@ -55,6 +56,9 @@ func (s *sysctls) close() {
 	if s != nil {
 		s.tcp.Close()
 		s.udp.Close()
+		for _, w := range s.watched {
+			w.f.Close()
+		}
 	}
 }
 
