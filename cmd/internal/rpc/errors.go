@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -25,6 +26,7 @@ const (
 	ReasonPermission     = "permission"       // this peer may not
 	ReasonUnavailable    = "unavailable"      // the daemon is starting or ending
 	ReasonTooManyWatches = "too_many_watches" // the limit is reached
+	ReasonTooManyIntents = "too_many_intents" // as many pins and denials as are kept
 	ReasonReaderTooSlow  = "reader_too_slow"  // changes come faster than they are read
 	ReasonInternal       = "internal"         // our fault
 )
@@ -38,6 +40,7 @@ var code = map[string]codes.Code{
 	ReasonPermission:     codes.PermissionDenied,
 	ReasonUnavailable:    codes.Unavailable,
 	ReasonTooManyWatches: codes.ResourceExhausted,
+	ReasonTooManyIntents: codes.ResourceExhausted,
 	ReasonReaderTooSlow:  codes.ResourceExhausted,
 	ReasonInternal:       codes.Internal,
 }
@@ -64,11 +67,22 @@ func refusal(err error) error {
 	if errors.As(err, &no) {
 		return refuse(no.Kind.String(), no.Text)
 	}
+	var many errTooMany
+	if errors.As(err, &many) {
+		return refuse(ReasonTooManyIntents, many.Error())
+	}
 	var bad *filter.Error
 	if errors.As(err, &bad) {
 		return invalid("filter", bad.Error())
 	}
 	return refuse(ReasonInternal, err.Error())
+}
+
+// errTooMany is the limit on pins and denials that has been reached.
+type errTooMany int
+
+func (n errTooMany) Error() string {
+	return fmt.Sprintf("there are %d pins and denials, which is the limit; take some back, or give them leases (shuntctl intents lists them)", int(n))
 }
 
 // invalid refuses one field of a request.

@@ -3,6 +3,7 @@ package rpc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -42,6 +43,9 @@ func (s *Server) set(ctx context.Context, w write, kind offload.IntentKind, put 
 		if w.lease != 0 {
 			in.Expires = e.Now() + flow.Time(w.lease)
 		}
+		if err := s.room(e, in.Tuple); err != nil {
+			return err
+		}
 		if err := put(e, in); err != nil {
 			return err
 		}
@@ -53,6 +57,21 @@ func (s *Server) set(ctx context.Context, w write, kind offload.IntentKind, put 
 	}
 	d := <-result
 	return s.converter(d.moment).intent(&d.in), nil
+}
+
+// room refuses a further intent when there are as many as are kept. One that
+// stands may be changed.
+func (s *Server) room(e *offload.Engine, t flow.Tuple) error {
+	if st := e.Stats(); st.Pins+st.Denials < s.opts.Intents {
+		return nil
+	}
+	if v, ok := e.Get(t); ok {
+		t = v.Entry.Orig
+	}
+	if slices.ContainsFunc(e.Intents(), func(in offload.Intent) bool { return in.Tuple == t }) {
+		return nil
+	}
+	return errTooMany(s.opts.Intents)
 }
 
 // inForce finds the intent that was just set. The engine turns the tuple of a

@@ -51,6 +51,8 @@ type Options struct {
 	// Watches is the most watches at once, 64: each costs one pass over the
 	// changes, and a snapshot of all flows at its begin.
 	Watches int
+	// Intents is the most pins and denials together, 65536: they are kept in memory.
+	Intents int
 	// Streams is the most calls at once of one connection, 128.
 	Streams uint32
 	// Probe is how often the health service looks whether the engine is synced, 500 ms.
@@ -79,6 +81,7 @@ func (o Options) withDefaults() (Options, error) {
 	def(&o.Probe, 500*time.Millisecond)
 	def(&o.Grace, 2*time.Second)
 	def(&o.Watches, 64)
+	def(&o.Intents, 1<<16)
 	def(&o.Streams, 128)
 	return o, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -16,6 +15,9 @@ import (
 	"github.com/shunt-offload/shunt/hwif/offload"
 	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
+
+// minLease is the shortest lease: the engine looks at leases about once a second.
+const minLease = time.Second
 
 // maxLease is the longest lease, 366 days: longer is a typing error, and what
 // is to stay for good has no lease.
@@ -81,11 +83,43 @@ func (w *write) words(p Peer) error {
 		return invalid("note", fmt.Sprintf("note is longer than %d bytes", maxNote))
 	}
 	for field, s := range map[string]string{"owner": w.owner, "note": w.note} {
-		if !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) {
-			return invalid(field, field+" has characters that cannot be printed on one line")
+		if err := oneLine(field, s); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// oneLine refuses what would break or reorder a line on somebody's screen:
+// controls, format characters (bidirectional overrides, zero-width ones), line
+// and paragraph separators, and what is not assigned. Spaces of all widths stay.
+func oneLine(field, s string) error {
+	if !utf8.ValidString(s) {
+		return invalid(field, field+" is not UTF-8")
+	}
+	for _, r := range s {
+		if unicode.IsGraphic(r) {
+			continue
+		}
+		return invalid(field, fmt.Sprintf("%s has the %s %U, which cannot be printed on one line; leave it out", field, class(r), r))
+	}
+	return nil
+}
+
+// class names what r is by its category in Unicode.
+func class(r rune) string {
+	switch {
+	case unicode.Is(unicode.Cc, r):
+		return "control character"
+	case unicode.Is(unicode.Cf, r):
+		return "format character"
+	case unicode.Is(unicode.Zl, r):
+		return "line separator"
+	case unicode.Is(unicode.Zp, r):
+		return "paragraph separator"
+	default:
+		return "unassigned or private character"
+	}
 }
 
 func (s *Server) logWrite(ctx context.Context, w *write, p Peer, err error) {
@@ -123,6 +157,8 @@ func leaseFrom(field string, d *durationpb.Duration) (time.Duration, error) {
 	switch lease := d.AsDuration(); {
 	case lease <= 0:
 		return 0, invalid(field, fmt.Sprintf("%s %s would be over before it begins; give a positive one, or none", field, lease))
+	case lease < minLease:
+		return 0, invalid(field, fmt.Sprintf("%s %s is too short; allowed: %s to %s", field, lease, minLease, maxLease))
 	case lease > maxLease:
 		return 0, invalid(field, fmt.Sprintf("%s %s is longer than a year (%s); give none to keep it until it is taken back", field, lease, maxLease))
 	default:

@@ -149,7 +149,12 @@ func TestBadWrites(t *testing.T) {
 		"overflow":  {&pb.PinFlowRequest{Tuple: tu, Lease: &durationpb.Duration{Seconds: 1 << 62}}, "no valid duration"},
 		"signs":     {&pb.PinFlowRequest{Tuple: tu, Lease: &durationpb.Duration{Seconds: 1, Nanos: -1}}, "no valid duration"},
 		"owner":     {&pb.PinFlowRequest{Tuple: tu, Owner: strings.Repeat("x", 129)}, "owner is longer"},
-		"note":      {&pb.PinFlowRequest{Tuple: tu, Note: "a\nlevel=INFO b"}, "one line"},
+		"note":      {&pb.PinFlowRequest{Tuple: tu, Note: "a\nlevel=INFO b"}, "note has the control character U+000A, which cannot be printed on one line"},
+		"bidi":      {&pb.PinFlowRequest{Tuple: tu, Note: "a\u202eb"}, "note has the format character U+202E"},
+		"width":     {&pb.PinFlowRequest{Tuple: tu, Owner: "ro\u200bot"}, "owner has the format character U+200B"},
+		"line":      {&pb.PinFlowRequest{Tuple: tu, Owner: "a\u2028b"}, "owner has the line separator U+2028"},
+		"paragraph": {&pb.PinFlowRequest{Tuple: tu, Note: "a\u2029b"}, "note has the paragraph separator U+2029"},
+		"short":     {&pb.PinFlowRequest{Tuple: tu, Lease: durationpb.New(time.Second - 1)}, "lease 999.999999ms is too short; allowed: 1s to 8784h0m0s"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := c.PinFlow(t.Context(), tc.req)
@@ -161,6 +166,34 @@ func TestBadWrites(t *testing.T) {
 	all, err := c.ListIntents(t.Context(), &pb.ListIntentsRequest{})
 	if err != nil || len(all.GetIntents()) != 0 {
 		t.Errorf("a refused write left %v, %v", all, err)
+	}
+}
+
+// TestManyIntents: no more pins and denials than are kept; those that stand can
+// still be renewed, and each one taken back makes room.
+func TestManyIntents(t *testing.T) {
+	_, c := start(t, rpctest.Options{RPC: rpc.Options{Intents: 2}})
+	one, two, three := tcp("10.0.0.1:1", "192.0.2.1:80"), tcp("10.0.0.1:2", "192.0.2.1:80"), tcp("10.0.0.1:3", "192.0.2.1:80")
+	if _, err := c.PinFlow(t.Context(), &pb.PinFlowRequest{Tuple: one, Note: "Gr\u00fc\u00dfe\u00a0\u2192 \u6771\u4eac"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DenyFlow(t.Context(), &pb.DenyFlowRequest{Tuple: two}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.PinFlow(t.Context(), &pb.PinFlowRequest{Tuple: three})
+	if text := refused(t, err, codes.ResourceExhausted, "too_many_intents"); !strings.Contains(text, "2 pins and denials") {
+		t.Errorf("says %q", text)
+	}
+	_, err = c.DenyFlow(t.Context(), &pb.DenyFlowRequest{Tuple: three})
+	refused(t, err, codes.ResourceExhausted, "too_many_intents")
+	if _, err := c.PinFlow(t.Context(), &pb.PinFlowRequest{Tuple: one, Lease: durationpb.New(time.Second)}); err != nil {
+		t.Errorf("renewed: %v", err)
+	}
+	if _, err := c.UndenyFlow(t.Context(), &pb.UndenyFlowRequest{Tuple: two}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.PinFlow(t.Context(), &pb.PinFlowRequest{Tuple: three}); err != nil {
+		t.Errorf("with room: %v", err)
 	}
 }
 

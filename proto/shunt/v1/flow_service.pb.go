@@ -923,7 +923,7 @@ type PinFlowRequest struct {
 	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Why.
 	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
-	// How long: more than 0, at most 8784h (366 days); absent means until taken back. It never outlives shuntd.
+	// How long: at least 1s, at most 8784h (366 days); absent means until taken back. It never outlives shuntd.
 	Lease         *durationpb.Duration `protobuf:"bytes,4,opt,name=lease,proto3" json:"lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1345,7 +1345,7 @@ type EvictFlowRequest struct {
 	Owner string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
 	// Why.
 	Note string `protobuf:"bytes,3,opt,name=note,proto3" json:"note,omitempty"`
-	// How long to keep it out: more than 0, at most 8784h; absent means 30 s.
+	// How long to keep it out: at least 1s, at most 8784h; absent means 30 s.
 	Hold          *durationpb.Duration `protobuf:"bytes,4,opt,name=hold,proto3" json:"hold,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -46,7 +46,7 @@ const (
 //
 // Errors carry google.rpc.ErrorInfo with domain "shunt" and one of these
 // reasons: invalid, not_found, conflict, state, permission, unavailable,
-// too_many_watches, reader_too_slow.
+// too_many_watches, too_many_intents, reader_too_slow.
 type FlowServiceClient interface {
 	// ListFlows streams the flows that match. A flow that lives through the whole
 	// listing is in it exactly once; the order means nothing.
@@ -214,7 +214,7 @@ func (c *flowServiceClient) ListIntents(ctx context.Context, in *ListIntentsRequ
 //
 // Errors carry google.rpc.ErrorInfo with domain "shunt" and one of these
 // reasons: invalid, not_found, conflict, state, permission, unavailable,
-// too_many_watches, reader_too_slow.
+// too_many_watches, too_many_intents, reader_too_slow.
 type FlowServiceServer interface {
 	// ListFlows streams the flows that match. A flow that lives through the whole
 	// listing is in it exactly once; the order means nothing.
