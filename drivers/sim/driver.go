@@ -41,48 +41,72 @@ func (d *Driver) Open(ctx context.Context, opts hwif.OpenOptions) (hwif.Device, 
 	if err := ctx.Err(); err != nil {
 		return nil, d.fail(hwif.KindBusy, "", "", err.Error())
 	}
-	for _, k := range slices.Sorted(maps.Keys(opts.Settings)) {
-		if k != SettingName {
-			return nil, d.fail(hwif.KindInvalid, k, "", `unknown setting; the driver knows "name"`)
-		}
-	}
-	if opts.MaxRules < 0 {
-		return nil, d.fail(hwif.KindInvalid, "max rules", "", fmt.Sprintf("%d is negative; 0 is the default", opts.MaxRules))
-	}
-	name, named := opts.Settings[SettingName]
-	if !named {
-		return d.fresh(opts)
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	card := d.cards[name]
+	card, ports, err := d.find(opts)
 	switch {
-	case card == nil:
-		return nil, d.fail(hwif.KindGone, SettingName, "", fmt.Sprintf("no card is named %q; there are: %s", name,
-			list(slices.Sorted(maps.Keys(d.cards)))))
-	case d.open[card]:
-		return nil, d.fail(hwif.KindBusy, SettingName, "", fmt.Sprintf("card %q is open; close it first", name))
-	case opts.MaxRules != 0 && opts.MaxRules != card.Caps().MaxRules:
-		return nil, d.fail(hwif.KindInvalid, "max rules", "", fmt.Sprintf("card %q has %d and cannot have %d; leave it out", name,
-			card.Caps().MaxRules, opts.MaxRules))
-	}
-	ports, err := d.pick(card, opts.Ports)
-	if err != nil {
+	case err != nil:
 		return nil, err
+	case card == nil:
+		return newDevice(sim.New(sim.Options{Ports: ports, MaxRules: opts.MaxRules}), indexes(ports), false, func() {}), nil
+	case d.open[card]:
+		return nil, d.fail(hwif.KindBusy, SettingName, "", fmt.Sprintf("card %q is open; close it first", card.Name()))
 	}
 	if d.open == nil {
 		d.open = map[*sim.NIC]bool{}
 	}
 	d.open[card] = true
-	return newDevice(card, ports, true, func() {
+	return newDevice(card, indexes(ports), true, func() {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		delete(d.open, card)
 	}), nil
 }
 
-// fresh makes a card of its own for one device. Ports are numbered from 1.
-func (d *Driver) fresh(opts hwif.OpenOptions) (hwif.Device, error) {
+// Check says what Open would refuse about opts itself, without opening anything.
+func (d *Driver) Check(opts hwif.OpenOptions) error {
+	_, _, err := d.find(opts)
+	return err
+}
+
+// Persistent reports whether rules of a device opened with opts outlive it:
+// those of a named card do.
+func (d *Driver) Persistent(opts hwif.OpenOptions) bool {
+	_, named := opts.Settings[SettingName]
+	return named
+}
+
+// find checks opts and gives what to open: the named card, or nil for one to be
+// made, and its ports. The cards are those of New, so it takes no lock.
+func (d *Driver) find(opts hwif.OpenOptions) (*sim.NIC, []hwif.Port, error) {
+	for _, k := range slices.Sorted(maps.Keys(opts.Settings)) {
+		if k != SettingName {
+			return nil, nil, d.fail(hwif.KindInvalid, k, "", `unknown setting; the driver knows "name"`)
+		}
+	}
+	if opts.MaxRules < 0 {
+		return nil, nil, d.fail(hwif.KindInvalid, "max rules", "", fmt.Sprintf("%d is negative; 0 is the default", opts.MaxRules))
+	}
+	name, named := opts.Settings[SettingName]
+	if !named {
+		ports, err := d.fresh(opts)
+		return nil, ports, err
+	}
+	card := d.cards[name]
+	switch {
+	case card == nil:
+		return nil, nil, d.fail(hwif.KindGone, SettingName, "", fmt.Sprintf("no card is named %q; there are: %s", name,
+			list(slices.Sorted(maps.Keys(d.cards)))))
+	case opts.MaxRules != 0 && opts.MaxRules != card.Caps().MaxRules:
+		return nil, nil, d.fail(hwif.KindInvalid, "max rules", "", fmt.Sprintf("card %q has %d and cannot have %d; leave it out", name,
+			card.Caps().MaxRules, opts.MaxRules))
+	}
+	ports, err := d.pick(card, opts.Ports)
+	return card, ports, err
+}
+
+// fresh gives the ports of a card of its own for one device, numbered from 1.
+func (d *Driver) fresh(opts hwif.OpenOptions) ([]hwif.Port, error) {
 	var ports []hwif.Port
 	for i, name := range opts.Ports {
 		if slices.Contains(opts.Ports[:i], name) {
@@ -95,21 +119,20 @@ func (d *Driver) fresh(opts hwif.OpenOptions) (hwif.Device, error) {
 	if len(ports) == 0 {
 		return nil, d.fail(hwif.KindInvalid, "ports", "", "a card needs ports; name two, or a card by its name")
 	}
-	card := sim.New(sim.Options{Ports: ports, MaxRules: opts.MaxRules})
-	return newDevice(card, indexes(ports), false, func() {}), nil
+	return ports, nil
 }
 
 // pick finds ports by name; none means all.
-func (d *Driver) pick(card *sim.NIC, names []string) ([]hwif.Ifindex, error) {
+func (d *Driver) pick(card *sim.NIC, names []string) ([]hwif.Port, error) {
 	ports := card.Ports()
 	if len(names) == 0 {
-		return indexes(ports), nil
+		return ports, nil
 	}
 	var have []string
 	for _, p := range ports {
 		have = append(have, p.Name)
 	}
-	var out []hwif.Ifindex
+	var out []hwif.Port
 	for i, name := range names {
 		at := slices.Index(have, name)
 		if at < 0 {
@@ -118,7 +141,7 @@ func (d *Driver) pick(card *sim.NIC, names []string) ([]hwif.Ifindex, error) {
 		if slices.Contains(names[:i], name) {
 			return nil, d.fail(hwif.KindInvalid, "ports", name, "named twice")
 		}
-		out = append(out, ports[at].Ifindex)
+		out = append(out, ports[at])
 	}
 	return out, nil
 }

@@ -23,6 +23,19 @@ type Driver struct {
 // Name is the driver's word in config, logs and metrics.
 func (Driver) Name() string { return driverName }
 
+// Check says what Open would refuse about o itself, without opening anything:
+// settings, and whether pin is where pinning is possible. It needs no rights.
+func (Driver) Check(o hwif.OpenOptions) error {
+	s, err := readSettings(o)
+	if err != nil || s.pin == "" {
+		return err
+	}
+	return checkPin(s.pin)
+}
+
+// Persistent reports whether rules of a device opened with o can outlive it.
+func (Driver) Persistent(o hwif.OpenOptions) bool { return o.Settings["pin"] != "" }
+
 // Open attaches the pipeline to the named interfaces of the calling thread's
 // network namespace. Its settings are in the package's documentation.
 func (d Driver) Open(ctx context.Context, o hwif.OpenOptions) (hwif.Device, error) {

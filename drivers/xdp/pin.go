@@ -27,6 +27,23 @@ type pins struct {
 	fresh bool     // nothing was in it
 }
 
+func badPin(err error, text string) *hwif.Error {
+	kind := kindOf(err)
+	if kind == hwif.KindOther {
+		kind = hwif.KindInvalid
+	}
+	return &hwif.Error{Op: "open", Device: driverName, Kind: kind, Field: "pin", Err: err, Text: text}
+}
+
+// checkPin refuses a directory that is not, and cannot be made, on a bpffs.
+func checkPin(dir string) error {
+	err := onBPFfs(filepath.Dir(dir))
+	if err == nil || onBPFfs(dir) == nil {
+		return nil
+	}
+	return badPin(err, "mount one: mount -t bpf bpf /sys/fs/bpf, and give a directory in it")
+}
+
 func openPins(dir string) (*pins, error) {
 	p := &pins{dir: dir}
 	bad := func(err error, text string) (*pins, error) {
@@ -34,16 +51,10 @@ func openPins(dir string) (*pins, error) {
 		if p.made {
 			os.Remove(dir)
 		}
-		kind := kindOf(err)
-		if kind == hwif.KindOther {
-			kind = hwif.KindInvalid
-		}
-		return nil, &hwif.Error{Op: "open", Device: driverName, Kind: kind, Field: "pin", Err: err, Text: text}
+		return nil, badPin(err, text)
 	}
-	if err := onBPFfs(filepath.Dir(dir)); err != nil {
-		if err2 := onBPFfs(dir); err2 != nil {
-			return bad(err, "mount one: mount -t bpf bpf /sys/fs/bpf, and give a directory in it")
-		}
+	if err := checkPin(dir); err != nil {
+		return nil, err
 	}
 	if err := os.Mkdir(dir, 0o700); err == nil {
 		p.made = true
