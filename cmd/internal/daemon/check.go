@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 
 	"github.com/shunt-offload/shunt/cmd/internal/config"
 	"github.com/shunt-offload/shunt/drivers"
+	"github.com/shunt-offload/shunt/hwif"
 )
 
 // check prints what was understood and looks at what can be seen without
-// touching anything: the driver, and whether the ports are there.
+// touching anything: the driver, its settings, and whether the ports are there.
 func check(cfg *config.Config, out io.Writer) error {
 	text, err := cfg.Text()
 	if err != nil {
@@ -27,19 +29,62 @@ func check(cfg *config.Config, out io.Writer) error {
 	return nil
 }
 
-// preflight refuses drivers and ports that are not there.
+// preflight refuses drivers and ports that are not there, and what the driver
+// would refuse.
 func preflight(cfg *config.Config) error {
-	if _, err := drivers.ByName(cfg.NIC.Driver); err != nil {
+	driver, err := drivers.ByName(cfg.NIC.Driver)
+	if err != nil {
 		return &config.Error{Key: "nic.driver", Text: err.Error()}
 	}
-	if cfg.NIC.Driver == simDriver {
-		return nil // its ports are its own
+	if cfg.NIC.Driver == simDriver { // its ports are its own
+		if driver, _, err = scripted(0, newClock(), slog.New(slog.DiscardHandler)); err != nil {
+			return err
+		}
+		return checkDriver(driver, cfg)
 	}
-	var errs []error
+	errs := []error{checkDriver(driver, cfg)}
 	for _, name := range cfg.NIC.Ports {
 		if _, err := net.InterfaceByName(name); err != nil {
 			errs = append(errs, &config.Error{Key: "nic.ports", Text: name + " is not there; ip -br link lists the interfaces that are"})
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// checkDriver asks a driver that can say so what it would refuse, and whether
+// rules can be kept with these settings.
+func checkDriver(driver hwif.Driver, cfg *config.Config) error {
+	opts := openOptions(cfg, nil)
+	if c, ok := driver.(interface{ Check(hwif.OpenOptions) error }); ok {
+		if err := c.Check(opts); err != nil {
+			return driverFault(err)
+		}
+	}
+	if p, ok := driver.(interface{ Persistent(hwif.OpenOptions) bool }); ok && cfg.OnExit == config.Keep && !p.Persistent(opts) {
+		return cannotKeep(cfg)
+	}
+	return nil
+}
+
+// driverFault names the key of the configuration that a driver's word is about.
+func driverFault(err error) error {
+	var e *hwif.Error
+	if !errors.As(err, &e) || e.Field == "" {
+		return &config.Error{Key: "nic", Text: err.Error()}
+	}
+	key := "nic.settings." + e.Field
+	switch e.Field {
+	case "ports":
+		key = "nic.ports"
+	case "max_rules", "max rules":
+		key = "nic.rules"
+	}
+	text := e.Text
+	if e.Port != "" {
+		text = e.Port + ": " + text
+	}
+	if e.Err != nil {
+		text = e.Err.Error() + "; " + text
+	}
+	return &config.Error{Key: key, Text: text}
 }

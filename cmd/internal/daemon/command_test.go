@@ -47,6 +47,14 @@ func TestUsage(t *testing.T) {
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	file := func(nic string) string {
+		path := filepath.Join(t.TempDir(), "nic.yaml")
+		if err := os.WriteFile(path, []byte("nic: "+nic+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const gone = "nic.ports: dmn-none0 is not there; ip -br link lists the interfaces that are\n"
 	for _, tc := range []struct {
 		args []string
 		want string
@@ -63,6 +71,12 @@ func TestUsage(t *testing.T) {
 		{[]string{"--config", empty, "--nic", "sim", "--socket", "s"}, "shuntd: api.socket: \"s\" is no absolute path\n"},
 		{[]string{"--config", empty, "--nic", "sim", "--story=1s"}, "shuntd: --story is 1s; allowed: 3s to 2m0s\n"},
 		{[]string{"--config", empty, "--ports", "a,b", "--story"}, "shuntd: --story plays on a router in memory, and driver xdp works on this host; use --nic sim\n"},
+		{[]string{"--config", file("{driver: xdp, ports: [dmn-none0], settings: {mode: fast}}"), "--check"}, "shuntd: nic.settings.mode: \"fast\" is not auto, native or generic\n" + gone},
+		{[]string{"--config", file("{driver: xdp, ports: [dmn-none0], settings: {queue: '1'}}"), "--check"}, "shuntd: nic.settings.queue: no such setting; there are mode and pin\n" + gone},
+		{[]string{"--config", file("{driver: xdp, ports: [dmn-none0], settings: {pin: " + dir + "/pins}}"), "--check"}, "shuntd: nic.settings.pin: " + dir + " is not on a bpffs; mount one: mount -t bpf bpf /sys/fs/bpf, and give a directory in it\n" + gone},
+		{[]string{"--config", file("{driver: xdp, ports: [dmn-none0]}"), "--check", "--on-exit", "keep"}, "shuntd: on_exit: is keep, but this device's rules end with the daemon; use flush, or set nic.settings: {pin: /sys/fs/bpf/shunt}\n" + gone},
+		{[]string{"--config", file("{driver: sim, settings: {speed: '1'}}"), "--check"}, "shuntd: nic.settings.speed: unknown setting; the driver knows \"name\"\n"},
+		{[]string{"--config", file("{driver: sim, ports: [no0, no1]}"), "--check"}, "shuntd: nic.ports: no0: no such port; there are: wan0, lan0, wan1\n"},
 		{[]string{"--config", bad, "--check"}, "shuntd: " + bad + ":2:3: nic.prots: unknown key; nearest valid key: nic.ports\n     1 | nic:\n>    2 |   prots: [a, b]\n           ^\n"},
 		{[]string{"--config", dir + "/none.yaml"}, "shuntd: read configuration: open " + dir + "/none.yaml: no such file or directory\n"},
 	} {

@@ -16,9 +16,7 @@ const simDriver = "sim"
 
 // openDevice takes hold of the device that the configuration names.
 func openDevice(ctx context.Context, driver hwif.Driver, cfg *config.Config, notes []string, log *slog.Logger) (*hwif.NIC, error) {
-	dev, err := driver.Open(ctx, hwif.OpenOptions{
-		Ports: cfg.NIC.Ports, MaxRules: cfg.NIC.Rules, Settings: cfg.NIC.Settings, Log: log,
-	})
+	dev, err := driver.Open(ctx, openOptions(cfg, log))
 	if err != nil {
 		return nil, fmt.Errorf("open device: %w", err)
 	}
@@ -28,7 +26,7 @@ func openDevice(ctx context.Context, driver hwif.Driver, cfg *config.Config, not
 	nic := hwif.NewNIC(dev, hwif.NICOptions{Clock: time.Now})
 	caps := nic.Caps()
 	if cfg.OnExit == config.Keep && !caps.Persistent {
-		err := &config.Error{Key: "on_exit", Text: "is keep, but this device's rules end with the daemon; use flush" + pinHint(cfg)}
+		err := cannotKeep(cfg)
 		if closeErr := nic.Close(true); closeErr != nil {
 			return nil, fmt.Errorf("%w; close device: %w", err, closeErr)
 		}
@@ -40,6 +38,14 @@ func openDevice(ctx context.Context, driver hwif.Driver, cfg *config.Config, not
 		log.Info("device", "driver", caps.Driver, "note", n)
 	}
 	return nic, nil
+}
+
+func openOptions(cfg *config.Config, log *slog.Logger) hwif.OpenOptions {
+	return hwif.OpenOptions{Ports: cfg.NIC.Ports, MaxRules: cfg.NIC.Rules, Settings: cfg.NIC.Settings, Log: log}
+}
+
+func cannotKeep(cfg *config.Config) error {
+	return &config.Error{Key: "on_exit", Text: "is keep, but this device's rules end with the daemon; use flush" + pinHint(cfg)}
 }
 
 func pinHint(cfg *config.Config) string {

@@ -55,10 +55,22 @@ type scriptedDriver struct {
 
 // Open names the card, unless the settings do.
 func (d scriptedDriver) Open(ctx context.Context, opts hwif.OpenOptions) (hwif.Device, error) {
+	return d.Driver.Open(ctx, d.named(opts))
+}
+
+// Check is about what Open would be told.
+func (d scriptedDriver) Check(opts hwif.OpenOptions) error { return d.Driver.Check(d.named(opts)) }
+
+// Persistent is about what Open would be told.
+func (d scriptedDriver) Persistent(opts hwif.OpenOptions) bool {
+	return d.Driver.Persistent(d.named(opts))
+}
+
+func (d scriptedDriver) named(opts hwif.OpenOptions) hwif.OpenOptions {
 	settings := map[string]string{simdrv.SettingName: d.card}
 	for k, v := range opts.Settings {
 		settings[k] = v
 	}
 	opts.Settings = settings
-	return d.Driver.Open(ctx, opts)
+	return opts
 }
