@@ -1,4 +1,4 @@
-//go:build netns || bench
+//go:build netns
 
 package xdp
 
