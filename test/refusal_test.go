@@ -63,6 +63,11 @@ func TestShuntdSaysWhatIsWrongAndEnds(t *testing.T) {
 		f := s.file("port.yaml", "nic: {ports: [lan0, wan7]}\n"+api)
 		(&stage{T: t, Lab: s.Lab}).says(s.refused(exec.Command(programs.Shuntd, "--config", f)), "wan7")
 	})
+	t.Run("kernel without BTF", func(t *testing.T) {
+		f := s.file("btf.yaml", "nic: {ports: [lan0, wan0]}\n"+api)
+		cmd := exec.Command("unshare", "--mount", "sh", "-c", `mount -t tmpfs none /sys/kernel/btf && exec "$0" --config "$1"`, programs.Shuntd, f)
+		(&stage{T: t, Lab: s.Lab}).says(s.refused(cmd), "BTF", "CONFIG_DEBUG_INFO_BTF")
+	})
 	t.Run("no privileges", func(t *testing.T) {
 		open := t.TempDir()
 		for dir := open; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
