@@ -4,7 +4,7 @@ import "github.com/shunt-offload/shunt/hwif/flow"
 
 // answer takes in what the resolver found.
 func (e *Engine) answer(a *flow.Answer) {
-	f, s := e.asked(a.ID, a.Gen)
+	_, s := e.asked(a.ID, a.Gen)
 	if s == nil || s.Stage == flow.StageIdle {
 		return // of an earlier question
 	}
@@ -25,7 +25,6 @@ func (e *Engine) answer(a *flow.Answer) {
 		s.RoutedAt = 0
 		e.setText(a.ID, a.Text)
 	}
-	_ = f
 	e.queue(a.ID)
 }
 
