@@ -1,6 +1,10 @@
 package flow
 
-import "math/bits"
+import (
+	"iter"
+	"math/bits"
+	"slices"
+)
 
 // Reason is one word for why a flow is not in hardware. The list is closed and
 // spelled alike in logs, metrics, API and command line. Several may hold.
@@ -111,14 +115,19 @@ func (s Reasons) Has(r Reason) bool { return s&(1<<r) != 0 }
 // Len counts the set.
 func (s Reasons) Len() int { return bits.OnesCount64(uint64(s)) }
 
-// List gives the set in the order of the constants.
-func (s Reasons) List() []Reason {
-	out := make([]Reason, 0, s.Len())
-	for v := uint64(s); v != 0; v &= v - 1 {
-		out = append(out, Reason(bits.TrailingZeros64(v)))
+// All walks the set in the order of the constants.
+func (s Reasons) All() iter.Seq[Reason] {
+	return func(yield func(Reason) bool) {
+		for v := uint64(s); v != 0; v &= v - 1 {
+			if !yield(Reason(bits.TrailingZeros64(v))) {
+				return
+			}
+		}
 	}
-	return out
 }
+
+// List gives the set in the order of the constants.
+func (s Reasons) List() []Reason { return slices.AppendSeq(make([]Reason, 0, s.Len()), s.All()) }
 
 // Cause is one word for why a flow was taken out of hardware; a closed list.
 type Cause uint8

@@ -189,10 +189,10 @@ func (e *Engine) setState(id flow.ID, f *flow.Flow, st flow.State) {
 
 // recount keeps the number of flows per reason; it returns next.
 func (e *Engine) recount(prev, next flow.Reasons) flow.Reasons {
-	for _, r := range prev.List() {
+	for r := range prev.All() {
 		e.stats.NotOffload[r]--
 	}
-	for _, r := range next.List() {
+	for r := range next.All() {
 		e.stats.NotOffload[r]++
 	}
 	return next

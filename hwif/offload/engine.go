@@ -92,6 +92,7 @@ type Engine struct {
 	log      changeLog
 	stats    Stats
 	resident int
+	input    policy.Input // scratch of verdict
 }
 
 // device is one device's state.

@@ -130,7 +130,8 @@ func (e *Engine) forwarded(f *flow.Flow) uint64 {
 }
 
 func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
-	in := policy.Input{
+	in := &e.input
+	*in = policy.Input{
 		Proto: f.Entry.Orig.Proto, Mark: f.Entry.Mark,
 		Bytes: f.Bytes(), Counted: f.Entry.Has&flow.HasCounters != 0,
 		Age: e.now - f.Created, Resident: e.resident,
@@ -138,7 +139,7 @@ func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
 	if p := e.forwarded(f); p > f.Base {
 		in.Packets = p - f.Base
 	}
-	return e.opts.Policy.Judge(&in)
+	return e.opts.Policy.Judge(in)
 }
 
 // placeable says why the routes' ports cannot carry the flow's rules.
