@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"os/exec"
 	"testing"
 
@@ -20,20 +21,26 @@ func TestIperf3GoesThroughTheNIC(t *testing.T) {
 	if _, err := s.Server.Start(exec.Command("iperf3", "-s", "-B", lab.Server4.String())); err != nil {
 		t.Fatal(err)
 	}
-	var out string
-	s.eventually("iperf3 connects", func() (err error) {
-		out, err = s.Client.Run(t.Context(), "iperf3", "-J", "-c", lab.Server4.String(), "-P", "4", "-t", "4", "--bidir", "-b", "50M")
-		return err
-	})
 	var res struct {
-		End struct {
+		Error string // told with exit status 0 by some versions when nobody listens yet
+		End   struct {
 			SumSent     struct{ Bytes float64 } `json:"sum_sent"`
 			SumReceived struct{ Bytes float64 } `json:"sum_received"`
 		}
 	}
-	if err := json.Unmarshal([]byte(out), &res); err != nil {
-		t.Fatal(err)
-	}
+	s.eventually("iperf3 connects", func() error {
+		out, err := s.Client.Run(t.Context(), "iperf3", "-J", "-c", lab.Server4.String(), "-P", "4", "-t", "4", "--bidir", "-b", "50M")
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(out), &res); err != nil {
+			return err
+		}
+		if res.Error != "" {
+			return errors.New(res.Error)
+		}
+		return nil
+	})
 	st := s.stats()
 	nic, kernel := st.Nic.GetPackets(), st.Kernel.GetPackets()
 	t.Logf("%.0f MB sent, %d packets by the NIC, %d by the kernel", res.End.SumSent.Bytes/1e6, nic, kernel)
