@@ -21,14 +21,16 @@ func TestIperf3GoesThroughTheNIC(t *testing.T) {
 	if _, err := s.Server.Start(exec.Command("iperf3", "-s", "-B", lab.Server4.String())); err != nil {
 		t.Fatal(err)
 	}
-	var res struct {
+	type result struct {
 		Error string // told with exit status 0 by some versions when nobody listens yet
 		End   struct {
 			SumSent     struct{ Bytes float64 } `json:"sum_sent"`
 			SumReceived struct{ Bytes float64 } `json:"sum_received"`
 		}
 	}
+	var res result
 	s.eventually("iperf3 connects", func() error {
+		res = result{}
 		out, err := s.Client.Run(t.Context(), "iperf3", "-J", "-c", lab.Server4.String(), "-P", "4", "-t", "4", "--bidir", "-b", "50M")
 		if err != nil {
 			return err
