@@ -80,7 +80,9 @@ type Actions struct {
 	VLAN             VLAN
 	OutPort          Ifindex
 	// MTU is the largest L3 length in bytes that may leave by OutPort. A longer
-	// frame must go to the kernel, which fragments or answers "too big".
+	// frame must go to the kernel, which fragments or answers "too big". It is 0
+	// for a device that is not Guarded: it could not tell, so the plan has made
+	// sure that no longer frame can enter.
 	MTU uint16
 }
 

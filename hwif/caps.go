@@ -35,6 +35,13 @@ type Caps struct {
 	// extension headers, frames longer than Actions.MTU. Without it, the plan
 	// refuses routes whose egress MTU is below the ingress MTU and installs guards.
 	Guarded bool
+	// ExactTTL says that ActDecTTL needs the arriving TTL: the rule matches
+	// FieldTTL exactly, and frames with another TTL go to the kernel (nfp, whose
+	// pedit can set but not add).
+	ExactTTL bool
+	// Loose are fields that the device takes but does not hold to in every frame:
+	// its rules may match more frames than they say. Notes tell what that means.
+	Loose FieldSet
 	// Persistent says that rules outlive the daemon: after a crash they go on
 	// forwarding until a new daemon adopts or removes them.
 	Persistent bool

@@ -1,5 +1,7 @@
 package hwif
 
+import "slices"
+
 // Ifindex is the kernel's interface number; 0 is no interface.
 type Ifindex uint32
 
@@ -41,7 +43,22 @@ type Port struct {
 	MTU     uint32   // IFLA_MTU, bytes of L3
 	Up      bool     // IFF_UP and carrier
 	Device  DeviceID // the device that can match frames entering here
+	// Joins are the ports to which the device can send a frame that entered here,
+	// as a probe found. Nil means every port of the device, this one with another
+	// VLAN included; empty means none.
+	Joins []Ifindex
 	// Refused is empty when the port can carry rules; otherwise it says in one
 	// sentence why not, and what mends it.
 	Refused string
+}
+
+// Reaches reports whether a frame that entered here can be sent to another port
+// of the same device.
+func (p *Port) Reaches(out Ifindex) bool { return p.Joins == nil || slices.Contains(p.Joins, out) }
+
+// Same reports whether two looks at a port found no difference; the device's
+// number in this daemon is none.
+func (p *Port) Same(q *Port) bool {
+	return p.Ifindex == q.Ifindex && p.Name == q.Name && p.Kind == q.Kind && p.MAC == q.MAC && p.MTU == q.MTU &&
+		p.Up == q.Up && p.Refused == q.Refused && (p.Joins == nil) == (q.Joins == nil) && slices.Equal(p.Joins, q.Joins)
 }

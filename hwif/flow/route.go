@@ -11,7 +11,7 @@ import (
 type ID uint32
 
 // Route is how one direction of a flow leaves. It is what the kernel would do
-// with the next packet: 32 bytes, comparable, no pointer.
+// with the next packet: 36 bytes, comparable, no pointer.
 type Route struct {
 	In      hwif.Ifindex // port where the direction's packets enter (the bottom device)
 	Out     hwif.Ifindex // port where they leave (the bottom device)
@@ -22,6 +22,7 @@ type Route struct {
 	DstMAC  hwif.MAC     // the next hop's MAC
 	MTU     uint16       // largest L3 packet that the route takes, bytes
 	InMTU   uint16       // MTU of the ingress L3 interface, bytes
+	TTL     uint8        // TTL or hop limit with which the direction's packets arrive, 0 when none was seen
 }
 
 func (r Route) String() string {

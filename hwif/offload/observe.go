@@ -135,9 +135,7 @@ func samePorts(a, b []hwif.Port) bool {
 		return false
 	}
 	for i := range a {
-		x, y := a[i], b[i]
-		x.Device = y.Device
-		if x != y {
+		if !a[i].Same(&b[i]) {
 			return false
 		}
 	}

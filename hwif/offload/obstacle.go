@@ -163,6 +163,10 @@ func (e *Engine) placeable(s *flow.Stay) (hwif.DeviceID, obstacle) {
 			}
 			dev = p.Device
 		}
+		in, out := e.ports[s.Routes[d].In], e.ports[s.Routes[d].Out]
+		if !in.Reaches(out.Ifindex) {
+			return no(flow.DifferentEswitch, "the device cannot send from %s %s to %s %s", in.Kind, in.Name, out.Kind, out.Name)
+		}
 	}
 	return dev, obstacle{}
 }

@@ -31,6 +31,13 @@ func Compile(in Input, out *Pair) (reasons flow.Reasons, text string) {
 		rule := &out[d]
 		*rule = hwif.Rule{Cookie: hwif.NewCookie(in.Gen, uint8(d)), Match: match(&arrives, r)}
 		route(&rule.Actions, r)
+		if in.Caps.ExactTTL {
+			rule.Match.Fields |= hwif.FieldsOf(hwif.FieldTTL)
+			rule.Match.TTL, rule.Match.TTLMask = r.TTL, 0xff
+		}
+		if !in.Caps.Guarded {
+			rule.Actions.MTU = 0 // compared above, once and for all
+		}
 		nat(&rule.Actions, &arrives, &leaves)
 		vlan(&rule.Actions, r)
 		if err := in.Caps.Check(rule); err != nil {
@@ -57,6 +64,10 @@ func unfit(r *flow.Route, caps *hwif.Caps) (flow.Reason, string) {
 		return flow.MTUMismatch, "egress MTU unknown"
 	case !caps.Guarded && r.MTU < r.InMTU:
 		return flow.MTUMismatch, fmt.Sprintf("egress MTU %d is below ingress MTU %d, and the device cannot leave long frames to the kernel", r.MTU, r.InMTU)
+	case caps.ExactTTL && r.TTL == 0:
+		return flow.RouteUnobserved, "the device's rules match one TTL, and none has been seen of these packets"
+	case caps.ExactTTL && r.TTL == 1:
+		return flow.RouteUnsupported, "packets arrive with TTL 1, which the kernel answers"
 	}
 	return flow.ReasonNone, ""
 }

@@ -102,3 +102,30 @@ func BenchmarkCompile(b *testing.B) {
 		plan.Compile(plan.Input{Entry: &entry, Routes: &routes, Caps: &c, Gen: 1}, &pair)
 	}
 }
+
+// A device that is not guarded gets no MTU, and one that needs the exact TTL gets
+// the one that was seen.
+func TestCompileByCaps(t *testing.T) {
+	entry, routes := masqueraded()
+	c := caps()
+	c.Guarded, c.ExactTTL = false, true
+	routes[0].TTL, routes[1].TTL = 64, 57
+	var pair plan.Pair
+	if rs, text := plan.Compile(plan.Input{Entry: &entry, Routes: &routes, Caps: &c, Gen: 7}, &pair); rs != 0 {
+		t.Fatalf("%v: %s", rs.List(), text)
+	}
+	for d, r := range pair {
+		if r.Actions.MTU != 0 {
+			t.Errorf("%s: MTU %d, the device is not guarded", flow.Dir(d), r.Actions.MTU)
+		}
+		if !r.Match.Fields.Has(hwif.FieldTTL) || r.Match.TTL != routes[d].TTL || r.Match.TTLMask != 0xff {
+			t.Errorf("%s: TTL %d/%#x, want %d exactly", flow.Dir(d), r.Match.TTL, r.Match.TTLMask, routes[d].TTL)
+		}
+	}
+	for ttl, want := range map[uint8]flow.Reason{0: flow.RouteUnobserved, 1: flow.RouteUnsupported} {
+		routes[1].TTL = ttl
+		if rs, text := plan.Compile(plan.Input{Entry: &entry, Routes: &routes, Caps: &c, Gen: 7}, &pair); rs != flow.Of(want) || text == "" {
+			t.Errorf("TTL %d: %v %q, want %v", ttl, rs.List(), text, want)
+		}
+	}
+}
