@@ -57,6 +57,7 @@ var outside = []row{
 	{"github.com/vishvananda/netns", netlinkUsers},
 	{"github.com/mdlayher/netlink", netlinkUsers},
 	{"github.com/mdlayher/genetlink", netlinkUsers},
+	{"github.com/mdlayher/devlink", netlinkUsers},
 	{"github.com/safchain/ethtool", netlinkUsers},
 }
 
