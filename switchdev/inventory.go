@@ -22,6 +22,8 @@ type Inventory struct {
 	links  map[hwif.Ifindex]Link
 	byName map[string]hwif.Ifindex
 	ports  map[hwif.Ifindex]portRef
+	slaves map[hwif.Ifindex][]hwif.Ifindex // by IFLA_MASTER
+	doubt  map[hwif.Ifindex]string         // interfaces about which the kernel contradicts itself
 }
 
 type portRef struct{ dev, port int }

@@ -8,6 +8,7 @@ import (
 // leave, and how they look there.
 type Stack struct {
 	Ifindex hwif.Ifindex // the one that was asked for
+	Name    string
 	Legs    []Leg        // one; several below a bond, a team or a bridge
 	Bond    *Bond        // the bond or team on the way down, nil without one
 	Bridge  hwif.Ifindex // the bridge on the way down: which leg a frame takes is the FDB's choice
@@ -101,6 +102,9 @@ func (r Refusal) String() string { return r.Text }
 // MaxDepth is how many interfaces may lie on each other. The kernel's own limit
 // is 8 (MAX_NEST_DEV).
 const MaxDepth = 16
+
+// MaxLegs is how many legs are followed.
+const MaxLegs = 4096
 
 // OK reports whether every leg is a port of a device.
 func (s *Stack) OK() bool { return len(s.Legs) > 0 && s.Why() == "" }

@@ -21,7 +21,6 @@ type Link struct {
 	SlaveKind    string // IFLA_INFO_SLAVE_KIND: what the master is
 	Type         uint16 // ARPHRD_*
 	Flags        uint32 // IFF_*
-	OperState    uint8  // IFLA_OPERSTATE: 6 is up
 	MTU          uint32
 	MAC          hwif.MAC
 	Lower        hwif.Ifindex // IFLA_LINK; 0 for none
@@ -40,7 +39,6 @@ type Link struct {
 	BondMode     uint8        // IFLA_BOND_MODE
 	BondActive   hwif.Ifindex // IFLA_BOND_ACTIVE_SLAVE
 	SlaveBackup  bool         // IFLA_BOND_SLAVE_STATE: the bond does not send by it
-	MacvlanMode  uint32       // IFLA_MACVLAN_MODE
 }
 
 // EventFeatures is IFLA_EVENT_FEATURES: ethtool features changed.
@@ -106,8 +104,6 @@ func (l *Link) take(w *walk) {
 		l.MTU = w.u32()
 	case unix.IFLA_ADDRESS:
 		l.MAC = w.mac()
-	case unix.IFLA_OPERSTATE:
-		l.OperState = w.u8()
 	case unix.IFLA_LINK:
 		l.Lower = w.ifindex()
 	case unix.IFLA_LINK_NETNSID:

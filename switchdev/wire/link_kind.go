@@ -28,8 +28,6 @@ func (l *Link) info(w *walk) {
 		l.inside(w, data, l.vlan)
 	case "bond":
 		l.inside(w, data, l.bond)
-	case "macvlan", "macvtap":
-		l.inside(w, data, l.macvlan)
 	}
 	if l.SlaveKind == "bond" {
 		l.inside(w, slave, l.bondSlave)
@@ -73,11 +71,5 @@ func (l *Link) bond(w *walk) {
 func (l *Link) bondSlave(w *walk) {
 	if w.typ == unix.IFLA_BOND_SLAVE_STATE {
 		l.SlaveBackup = w.u8() == 1
-	}
-}
-
-func (l *Link) macvlan(w *walk) {
-	if w.typ == unix.IFLA_MACVLAN_MODE {
-		l.MacvlanMode = w.u32()
 	}
 }
