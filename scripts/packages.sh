@@ -6,11 +6,14 @@
 #   packages.sh test       and what the tests run
 #   packages.sh race       and a C compiler, for go test -race, and make
 #   packages.sh generate   and clang, for the eBPF programs
+#   packages.sh vm         qemu, what the guest is given, and what builds its module
 set -euo pipefail
 
 lab=(ip:iproute2 nft:nftables conntrack:conntrack ethtool:ethtool)
 test=(iperf3:iperf3 stdbuf:coreutils mount:mount)
 race=(gcc:gcc make:make)
+vm=(qemu-system-x86_64:qemu-system-x86 xz:xz-utils depmod:kmod dpkg:dpkg ping:iputils-ping ss:iproute2 ps:procps awk:mawk
+	find:findutils strip:binutils bash:bash)
 generate=(clang:clang llvm-strip:llvm)
 headers=(/usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/bpf.h:linux-libc-dev)
 
@@ -20,8 +23,9 @@ case "${1:-}" in
 demo) want=("${lab[@]}") ;;
 test) want=("${lab[@]}" "${test[@]}") ;;
 race) want=("${lab[@]}" "${test[@]}" "${race[@]}") ; files=(/usr/include/stdlib.h:libc6-dev) ;;
+vm) want=("${lab[@]}" "${test[@]}" "${race[@]}" "${vm[@]}") ; files=(/usr/include/stdlib.h:libc6-dev) ;;
 generate) want=("${generate[@]}") ; files=("${headers[@]}") ;;
-*) echo "usage: $0 demo|test|race|generate" >&2 ; exit 2 ;;
+*) echo "usage: $0 demo|test|race|generate|vm" >&2 ; exit 2 ;;
 esac
 
 missing=()

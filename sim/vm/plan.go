@@ -1,0 +1,35 @@
+package vm
+
+// PlanFile is where init finds its Plan.
+const PlanFile = "/plan.json"
+
+// Mark begins a line of init's own on the serial port: Mark, a word, its values.
+const Mark = "\x01shunt-vm "
+
+// Words of init. Values follow, separated by spaces.
+const (
+	WordReady = "ready" // the machine is up
+	WordBegin = "begin" // a suite begins: package
+	WordEnd   = "end"   // a suite has ended: package, exit code, seconds
+	WordDone  = "done"  // everything has run: exit code
+	WordFail  = "fail"  // init cannot go on: text
+)
+
+// Plan is what the guest is to do. One of Suites, Command and Shell is set.
+type Plan struct {
+	Modules []string // paths, in the order in which they are loaded
+	Suites  []Suite
+	Run     string // pattern for -test.run, empty for all
+	Command []string
+	Shell   bool
+	Rows    int // of the terminal, for a shell
+	Cols    int
+}
+
+// Suite is one package's tests.
+type Suite struct {
+	Package string // "./tc"
+	Binary  string // path in the guest
+	Dir     string // working directory in the guest
+	Limit   int    // seconds
+}
