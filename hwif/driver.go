@@ -59,6 +59,18 @@ type Device interface {
 	Close(flush bool) error
 }
 
+// Notifier is what a Device also implements when it learns of changes by itself:
+// a port that vanished or returned, a card that was reset. Without it such things
+// show at the next look, about a second later.
+type Notifier interface {
+	// Changed must give the same channel at every call. The device sends a value
+	// (without waiting: one that is not yet taken stands for all) when Ports, or
+	// Rules by another cause than Apply, would now answer otherwise. It is never
+	// obliged to: a value lost costs time only. What has been sent before the
+	// first look is harmless.
+	Changed() <-chan struct{}
+}
+
 // OpKind is what to do with a rule.
 type OpKind uint8
 

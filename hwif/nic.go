@@ -51,6 +51,14 @@ func (n *NIC) Counters(ctx context.Context, into []Counted) ([]Counted, error) {
 	return n.dev.Counters(ctx, into)
 }
 
+// Changed is the device's, or nil when it says nothing by itself.
+func (n *NIC) Changed() <-chan struct{} {
+	if w, ok := n.dev.(Notifier); ok {
+		return w.Changed()
+	}
+	return nil
+}
+
 // Close is the device's.
 func (n *NIC) Close(flush bool) error { return n.dev.Close(flush) }
 

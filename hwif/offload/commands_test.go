@@ -36,7 +36,9 @@ import (
 //	forget-rules                 the device loses everything and says nothing
 //	pin|unpin|deny|undeny|evict TUPLE owner=X [lease=D] [hold=D] [note=X]
 //	pause OWNER / resume
-//	port NAME down|up|refused    a port changes
+//	port NAME down|up|refused|gone   a port changes
+//	port NAME as IFINDEX         it returns under another number
+//	port NAME joins none|all|PORT ...   where the device can send what entered there
 //	policy packets=N ceiling=N   the policy changes; "policy none" lets nothing in
 //	restart                      a new daemon over the same device
 //	stop
@@ -223,19 +225,41 @@ var verbs = map[string]func(*world, []string) error{
 }
 
 func (w *world) port(args []string) error {
-	lan := hwif.Port{Ifindex: 1, Name: "lan", MTU: 1500, Up: true}
-	wan := hwif.Port{Ifindex: 2, Name: "wan", MTU: 1500, Up: true}
-	p := &lan
-	if args[0] == "wan" {
-		p = &wan
+	ports := w.ports()
+	i := slices.IndexFunc(ports, func(p hwif.Port) bool { return p.Name == args[0] })
+	if i < 0 {
+		return fmt.Errorf("no port %s", args[0])
 	}
+	p := &ports[i]
 	switch args[1] {
 	case "down":
 		p.Up = false
 	case "refused":
 		p.Refused = "its peer takes no frames"
+	case "gone":
+		ports = slices.Delete(ports, i, i+1)
+	case "as":
+		n, err := strconv.ParseUint(args[2], 10, 32)
+		if err != nil {
+			return err
+		}
+		w.index[p.Name] = hwif.Ifindex(n)
+		ports = w.ports()
+	case "joins":
+		if args[2] == "all" {
+			break
+		}
+		p.Joins = []hwif.Ifindex{}
+		for _, name := range args[2:] {
+			if k := w.index[name]; k != 0 {
+				p.Joins = append(p.Joins, k)
+			}
+		}
+	case "up":
+	default:
+		return errUsage
 	}
-	w.eng.SetPorts(0, []hwif.Port{lan, wan})
+	w.eng.SetPorts(0, ports)
 	return nil
 }
 

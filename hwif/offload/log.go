@@ -44,7 +44,9 @@ func logPorts(log *slog.Logger, before, after []hwif.Port) {
 			log.Warn("port carries no rules now", "port", p.Name, "text", p.Refused)
 		case o.Refused != "" && p.Refused == "":
 			log.Info("port carries rules again", "port", p.Name)
-		case known && o.Up != p.Up:
+		case !known:
+			log.Info("port is there", "port", p.Name, "ifindex", p.Ifindex)
+		case o.Up != p.Up:
 			log.Info("port changed", "port", p.Name, "up", p.Up)
 		}
 	}

@@ -39,6 +39,7 @@ type Loop struct {
 	do      chan func(*Engine)
 	dones   chan batch
 	reads   chan reading
+	nudges  chan *worker // of devices that have something to show
 	failed  chan error
 	workers []*worker
 
@@ -81,6 +82,7 @@ func NewLoop(e *Engine, opts LoopOptions) *Loop {
 		do:     make(chan func(*Engine)),
 		dones:  make(chan batch),
 		reads:  make(chan reading),
+		nudges: make(chan *worker),
 		failed: make(chan error, 2),
 		ended:  make(chan struct{}),
 	}
@@ -137,6 +139,7 @@ func (l *Loop) Run(ctx context.Context) (err error) {
 	for _, w := range l.workers {
 		group.Go(func() { w.write(inner, l.dones) })
 		group.Go(func() { w.read(inner, l.opts.Clock, l.reads) })
+		group.Go(func() { w.heed(inner, l.nudges) })
 	}
 	emit := func(ev flow.Event) {
 		select {
@@ -176,6 +179,11 @@ func (l *Loop) turn(ctx context.Context) (err error) {
 		case r := <-l.reads:
 			l.eng.Tick(l.opts.Clock())
 			l.took(r)
+		case w := <-l.nudges:
+			l.eng.Tick(l.opts.Clock())
+			if l.nudged(w) {
+				next.audit = min(next.audit, w.listed+relistRules)
+			}
 		case f := <-l.do:
 			l.eng.Tick(l.opts.Clock())
 			f(l.eng)

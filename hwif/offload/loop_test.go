@@ -24,7 +24,12 @@ type tray struct {
 	rules map[hwif.Match]hwif.Installed
 	ports []hwif.Port
 	stuck error // what every reading fails with
+
+	changed chan struct{} // nil for a device that says nothing by itself
+	listed  int           // how often its rules were
 }
+
+func (d *tray) Changed() <-chan struct{} { return d.changed }
 
 func newTray() *tray {
 	return &tray{rules: map[hwif.Match]hwif.Installed{}, ports: []hwif.Port{
@@ -62,6 +67,7 @@ func (d *tray) Apply(_ context.Context, ops []hwif.Op, results []hwif.Result) {
 func (d *tray) Rules(context.Context) iter.Seq2[hwif.Installed, error] {
 	return func(yield func(hwif.Installed, error) bool) {
 		d.mu.Lock()
+		d.listed++
 		rules := maps.Clone(d.rules)
 		d.mu.Unlock()
 		for _, in := range rules {
@@ -146,8 +152,10 @@ type rig struct {
 	ended  chan error
 }
 
-func start(opts offload.LoopOptions) *rig {
-	r := &rig{dev: newTray(), ct: newKernel(flow.SourceConntrack), rt: newKernel(flow.SourceRoute), ended: make(chan error, 1)}
+func start(opts offload.LoopOptions) *rig { return startOver(newTray(), opts) }
+
+func startOver(dev *tray, opts offload.LoopOptions) *rig {
+	r := &rig{dev: dev, ct: newKernel(flow.SourceConntrack), rt: newKernel(flow.SourceRoute), ended: make(chan error, 1)}
 	epoch := time.Now().Add(-time.Minute)
 	opts.NICs = []*hwif.NIC{hwif.NewNIC(r.dev, hwif.NICOptions{})}
 	opts.Tracker, opts.Resolver = r.ct, r.rt

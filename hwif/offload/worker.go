@@ -16,8 +16,9 @@ type worker struct {
 	nic     *hwif.NIC
 	pending []hwif.Op
 	busy    bool
-	asked   readKind // what the reader was asked and has not answered
-	again   readKind // asked for meanwhile
+	asked   readKind  // what the reader was asked and has not answered
+	again   readKind  // asked for meanwhile
+	listed  flow.Time // when its rules were last asked for
 
 	todo  chan []hwif.Op
 	look  chan readKind
@@ -138,16 +139,24 @@ func (w *worker) reading(ctx context.Context, kind readKind, began flow.Time) re
 	return r
 }
 
-// ask asks every reader; one that is still at it is asked again afterwards.
+// ask asks every reader.
 func (l *Loop) ask(kind readKind) {
 	for _, w := range l.workers {
-		if w.asked != 0 {
-			w.again |= kind
-			continue
-		}
-		w.asked = kind
-		w.look <- kind
+		l.askOne(w, kind)
 	}
+}
+
+// askOne asks one reader; when it is still at it, it is asked again afterwards.
+func (l *Loop) askOne(w *worker, kind readKind) {
+	if kind&readRules != 0 {
+		w.listed = l.eng.Now()
+	}
+	if w.asked != 0 {
+		w.again |= kind
+		return
+	}
+	w.asked = kind
+	w.look <- kind
 }
 
 // took brings a reading to the engine.

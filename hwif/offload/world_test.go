@@ -25,9 +25,10 @@ type world struct {
 	ops     []hwif.Op // not yet answered
 	lookups map[flow.ID]flow.Query
 	preps   map[flow.ID]flow.Prepare
-	full    bool // say whole rules
-	auto    bool // answer look-ups and preparations at once
-	hop     byte // last byte of the next hop's MAC
+	full    bool                    // say whole rules
+	auto    bool                    // answer look-ups and preparations at once
+	hop     byte                    // last byte of the next hop's MAC
+	index   map[string]hwif.Ifindex // of the ports, by name
 	refuse  []hwif.Kind
 	entries map[flow.Tuple]flow.Entry
 	out     strings.Builder
@@ -43,7 +44,8 @@ func allCaps(max int) hwif.Caps {
 
 func newWorld() *world {
 	w := &world{caps: allCaps(8), now: 100e9, hop: 2,
-		rules: map[hwif.Match]*hwif.Installed{}, entries: map[flow.Tuple]flow.Entry{}}
+		rules: map[hwif.Match]*hwif.Installed{}, entries: map[flow.Tuple]flow.Entry{},
+		index: map[string]hwif.Ifindex{"lan": 1, "wan": 2}}
 	w.start()
 	return w
 }
@@ -54,10 +56,15 @@ func (w *world) start() {
 	w.lookups, w.preps, w.ops = map[flow.ID]flow.Query{}, map[flow.ID]flow.Prepare{}, nil
 	w.eng.AddDevice(w.caps)
 	w.eng.Tick(w.now)
-	w.eng.SetPorts(0, []hwif.Port{
-		{Ifindex: 1, Name: "lan", MAC: hwif.MAC{2, 0, 0, 0, 1, 1}, MTU: 1500, Up: true},
-		{Ifindex: 2, Name: "wan", MAC: hwif.MAC{2, 0, 0, 0, 1, 2}, MTU: 1500, Up: true},
-	})
+	w.eng.SetPorts(0, w.ports())
+}
+
+// ports are the device's ports when all is well.
+func (w *world) ports() []hwif.Port {
+	return []hwif.Port{
+		{Ifindex: w.index["lan"], Name: "lan", MAC: hwif.MAC{2, 0, 0, 0, 1, 1}, MTU: 1500, Up: true},
+		{Ifindex: w.index["wan"], Name: "wan", MAC: hwif.MAC{2, 0, 0, 0, 1, 2}, MTU: 1500, Up: true},
+	}
 }
 
 func (w *world) list() []hwif.Installed {
@@ -145,9 +152,10 @@ func (w *world) answer(q flow.Query, rs flow.Reasons, text string) {
 	hop := hwif.MAC{2, 0, 0, 0, 2, w.hop}
 	client := hwif.MAC{2, 0, 0, 0, 2, 1}
 	lan, wan := hwif.MAC{2, 0, 0, 0, 1, 1}, hwif.MAC{2, 0, 0, 0, 1, 2}
+	lanPort, wanPort := w.index["lan"], w.index["wan"]
 	w.eng.Step(flow.Answer{ID: q.ID, Gen: q.Gen, Reasons: rs, Text: text, Routes: [2]flow.Route{
-		{In: 1, Out: 2, InMAC: lan, SrcMAC: wan, DstMAC: hop, MTU: mtu, InMTU: mtu},
-		{In: 2, Out: 1, InMAC: wan, SrcMAC: lan, DstMAC: client, MTU: mtu, InMTU: mtu},
+		{In: lanPort, Out: wanPort, InMAC: lan, SrcMAC: wan, DstMAC: hop, MTU: mtu, InMTU: mtu},
+		{In: wanPort, Out: lanPort, InMAC: wan, SrcMAC: lan, DstMAC: client, MTU: mtu, InMTU: mtu},
 	}})
 }
 
