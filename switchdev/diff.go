@@ -150,7 +150,7 @@ func stacks(was, is *Inventory) (out []Event) {
 		_, portBefore := was.ports[i]
 		_, portAfter := is.ports[i]
 		if portBefore || portAfter {
-			if before && after && l.SlaveBackup != m.SlaveBackup {
+			if before && after && l.Master == m.Master && l.SlaveBackup != m.SlaveBackup {
 				out = append(out, StackChanged{i})
 			}
 			continue
