@@ -184,6 +184,7 @@ int sn_card_create(const struct sn_options *opt, struct net *net)
 		goto del;
 	}
 	*(struct sn_card **)devlink_priv(card->devlink) = card;
+	sn_reloads(card->devlink);
 	devl_lock(card->devlink);
 	err = sn_ports_up(card);
 	devl_unlock(card->devlink);

@@ -32,6 +32,14 @@ static inline const struct flow_action_cookie *sn_user_cookie(const struct flow_
 #endif
 }
 
+/* Before 6.2 an instance that can be reloaded had to say so beside its ops. */
+static inline void sn_reloads(struct devlink *devlink)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+	devlink_set_features(devlink, DEVLINK_F_RELOAD);
+#endif
+}
+
 /* A text that is no literal, which NL_SET_ERR_MSG wants; NULL says nothing. */
 static inline void sn_say(struct netlink_ext_ack *extack, const char *text)
 {
