@@ -25,7 +25,7 @@ var ours = []row{
 	{"drivers", []string{"hwif", "drivers/..."}},
 	{"drivers/xdp/...", []string{"hwif", "drivers/xdp/..."}},
 	{"drivers/sim/...", []string{"hwif", "sim", "drivers/sim/..."}},
-	{"drivers/...", []string{"hwif", "tc/...", "switchdev/...", "drivers/flowerdev/..."}},
+	{"drivers/...", []string{"hwif", "tc/...", "switchdev/...", "drivers/flower"}},
 	{"sim", []string{"hwif", "hwif/flow"}},
 	{"sim/kernel/...", []string{"hwif", "hwif/flow", "hwif/offload", "sim", "sim/kernel/..."}},
 	{"sim/rig/...", []string{"sim/lab", "sim/traffic", "sim/rig/...", "proto/..."}}, // a client of the daemon
@@ -65,7 +65,7 @@ var outside = []row{
 var netlinkUsers = []string{"conntrack/...", "route/...", "switchdev/...", "tc/...", "drivers/xdp/...", "sim/lab/...", "cmd/internal/doctor"}
 
 // forTests are the packages that exist for tests alone.
-var forTests = []string{"hwif/hwiftest/...", "sim/lab/..."}
+var forTests = []string{"hwif/hwiftest/...", "sim/lab/...", "sim/simnic/..."}
 
 // testModules may stand in _test.go files and in forTests: no program contains
 // them.

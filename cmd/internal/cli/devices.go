@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,6 +63,7 @@ func (a *app) printDevice(d *pb.Device, space bool) error {
 	if a.output == asWide {
 		line("matches", strings.Join(caps.GetFields(), ", "))
 		line("actions", strings.Join(caps.GetActions(), ", "))
+		line("loose", strings.Join(caps.GetLoose(), ", "))
 		line("batch", fmt.Sprint(caps.GetBatch()))
 		line("guarded", yes(caps.GetGuarded(), "leaves by itself what a rule cannot exclude to the kernel", "needs guard rules"))
 		line("persists", yes(caps.GetPersistent(), "rules outlive the daemon", "rules end with the daemon"))
@@ -69,12 +71,31 @@ func (a *app) printDevice(d *pb.Device, space bool) error {
 	for _, n := range caps.GetNotes() {
 		line("note", n)
 	}
-	t := &table{screen: a.screen, heads: []string{"PORT", "KIND", "IFINDEX", "MAC", "MTU", "LINK", "RULES"}, spare: []string{"IFINDEX", "MAC", "KIND"}}
+	t := &table{screen: a.screen, heads: []string{"PORT", "KIND", "IFINDEX", "MAC", "MTU", "LINK", "SENDS TO", "RULES"}, spare: []string{"IFINDEX", "MAC", "MTU", "KIND"}}
 	for _, p := range d.GetPorts() {
 		t.row(p.GetName(), word(p.GetKind(), "PORT_KIND_"), fmt.Sprint(p.GetIfindex()), p.GetMac(), fmt.Sprint(p.GetMtu()),
-			yes(p.GetUp(), "up", "down"), or(p.GetRefused(), "ok"))
+			yes(p.GetUp(), "up", "down"), sendsTo(d, p), or(p.GetRefused(), "ok"))
 	}
 	return t.print(a.out, true)
+}
+
+// sendsTo says which ports the device can join this one to. Of many it names the
+// first few: -o json has them all.
+func sendsTo(d *pb.Device, p *pb.Port) string {
+	const most = 4
+	j := p.GetJoins()
+	names := j.GetPorts()
+	switch others := len(d.GetPorts()) - 1; {
+	case j == nil:
+		return "every port"
+	case len(names) == 0:
+		return "none"
+	case len(names) > most && len(names) == others && !slices.Contains(names, p.GetName()):
+		return "every other port"
+	case len(names) > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ","), len(names)-most)
+	}
+	return strings.Join(names, ",")
 }
 
 func yes(b bool, is, isNot string) string {

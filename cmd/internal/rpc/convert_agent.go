@@ -1,6 +1,7 @@
 package rpc
 
 import (
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -14,10 +15,13 @@ import (
 func (c *converter) device(d *offload.DeviceView) *pb.Device {
 	caps := &d.Caps
 	pc := &pb.Capabilities{MaxRules: uint32(caps.MaxRules), Batch: uint32(caps.Batch), Counters: counterEnum[caps.Counters],
-		CounterLag: durationpb.New(caps.CounterLag), Guarded: caps.Guarded, Persistent: caps.Persistent, Notes: caps.Notes}
+		CounterLag: durationpb.New(caps.CounterLag), Guarded: caps.Guarded, Persistent: caps.Persistent, Notes: caps.Notes, ExactTtl: caps.ExactTTL}
 	for _, f := range hwif.Fields() {
 		if caps.Fields.Has(f) {
 			pc.Fields = append(pc.Fields, f.String())
+		}
+		if caps.Loose.Has(f) {
+			pc.Loose = append(pc.Loose, f.String())
 		}
 	}
 	for _, a := range hwif.ActionKinds() {
@@ -29,7 +33,22 @@ func (c *converter) device(d *offload.DeviceView) *pb.Device {
 		Used: uint32(d.Used), Strangers: uint32(d.Strangers), Failed: d.Failed}
 	for _, p := range d.Ports {
 		out.Ports = append(out.Ports, &pb.Port{Name: p.Name, Ifindex: uint32(p.Ifindex), Kind: portEnum[p.Kind],
-			Mac: p.MAC.String(), Mtu: p.MTU, Up: p.Up, Refused: p.Refused})
+			Mac: p.MAC.String(), Mtu: p.MTU, Up: p.Up, Refused: p.Refused, Joins: joins(d.Ports, p.Joins)})
+	}
+	return out
+}
+
+// joins names the ports that one reaches; a number that is no port's any more is
+// left out.
+func joins(ports []hwif.Port, to []hwif.Ifindex) *pb.Joins {
+	if to == nil {
+		return nil
+	}
+	out := new(pb.Joins)
+	for _, p := range ports {
+		if slices.Contains(to, p.Ifindex) {
+			out.Ports = append(out.Ports, p.Name)
+		}
 	}
 	return out
 }

@@ -2,6 +2,7 @@ package rpc_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -144,6 +145,15 @@ func TestDevices(t *testing.T) {
 		d.GetPorts()[2].GetRefused() == "" || d.GetCapabilities().GetCounters() != pb.CounterKind_COUNTER_KIND_FULL ||
 		len(d.GetCapabilities().GetFields()) == 0 || len(d.GetCapabilities().GetNotes()) != 1 {
 		t.Errorf("device %v", d)
+	}
+	for i, want := range []string{"[wan dmz]", "", "[]"} { // absent: every port
+		got := ""
+		if j := d.GetPorts()[i].GetJoins(); j != nil {
+			got = fmt.Sprint(j.GetPorts())
+		}
+		if got != want {
+			t.Errorf("%s joins %q, want %q", d.GetPorts()[i].GetName(), got, want)
+		}
 	}
 }
 

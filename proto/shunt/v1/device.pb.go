@@ -27,7 +27,7 @@ type Device struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number within this run of the daemon.
 	Id uint32 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// "mlx5", "xdp", "sim".
+	// "mlx5", "ice", "nfp", "flower", "xdp" or "sim".
 	Driver string `protobuf:"bytes,2,opt,name=driver,proto3" json:"driver,omitempty"`
 	// What it can do.
 	Capabilities *Capabilities `protobuf:"bytes,3,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
@@ -142,7 +142,11 @@ type Capabilities struct {
 	// Its rules outlive the daemon.
 	Persistent bool `protobuf:"varint,8,opt,name=persistent,proto3" json:"persistent,omitempty"`
 	// What an operator should know.
-	Notes         []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	Notes []string `protobuf:"bytes,9,rep,name=notes,proto3" json:"notes,omitempty"`
+	// Its rules match one TTL exactly; frames with another are the kernel's.
+	ExactTtl bool `protobuf:"varint,10,opt,name=exact_ttl,json=exactTtl,proto3" json:"exact_ttl,omitempty"`
+	// Match keys that it takes, but does not hold to in every frame.
+	Loose         []string `protobuf:"bytes,11,rep,name=loose,proto3" json:"loose,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -240,6 +244,20 @@ func (x *Capabilities) GetNotes() []string {
 	return nil
 }
 
+func (x *Capabilities) GetExactTtl() bool {
+	if x != nil {
+		return x.ExactTtl
+	}
+	return false
+}
+
+func (x *Capabilities) GetLoose() []string {
+	if x != nil {
+		return x.Loose
+	}
+	return nil
+}
+
 // Port is one place where a device takes frames in or sends them out.
 type Port struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -256,7 +274,10 @@ type Port struct {
 	// Up, with carrier.
 	Up bool `protobuf:"varint,6,opt,name=up,proto3" json:"up,omitempty"`
 	// Why it cannot carry rules, and what mends it; empty when it can.
-	Refused       string `protobuf:"bytes,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused string `protobuf:"bytes,7,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Where the device can send a frame that entered here; absent means to every
+	// port of the device.
+	Joins         *Joins `protobuf:"bytes,8,opt,name=joins,proto3" json:"joins,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -340,6 +361,59 @@ func (x *Port) GetRefused() string {
 	return ""
 }
 
+func (x *Port) GetJoins() *Joins {
+	if x != nil {
+		return x.Joins
+	}
+	return nil
+}
+
+// Joins are ports that a device can join to another one.
+type Joins struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Interface names; none means that nothing can be sent anywhere.
+	Ports         []string `protobuf:"bytes,1,rep,name=ports,proto3" json:"ports,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Joins) Reset() {
+	*x = Joins{}
+	mi := &file_shunt_v1_device_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Joins) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Joins) ProtoMessage() {}
+
+func (x *Joins) ProtoReflect() protoreflect.Message {
+	mi := &file_shunt_v1_device_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Joins.ProtoReflect.Descriptor instead.
+func (*Joins) Descriptor() ([]byte, []int) {
+	return file_shunt_v1_device_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Joins) GetPorts() []string {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
 var File_shunt_v1_device_proto protoreflect.FileDescriptor
 
 const file_shunt_v1_device_proto_rawDesc = "" +
@@ -352,7 +426,7 @@ const file_shunt_v1_device_proto_rawDesc = "" +
 	"\x05ports\x18\x04 \x03(\v2\x0e.shunt.v1.PortR\x05ports\x12\x12\n" +
 	"\x04used\x18\x05 \x01(\rR\x04used\x12\x1c\n" +
 	"\tstrangers\x18\x06 \x01(\rR\tstrangers\x12\x16\n" +
-	"\x06failed\x18\a \x01(\tR\x06failed\"\xb2\x02\n" +
+	"\x06failed\x18\a \x01(\tR\x06failed\"\xe5\x02\n" +
 	"\fCapabilities\x12\x16\n" +
 	"\x06fields\x18\x01 \x03(\tR\x06fields\x12\x18\n" +
 	"\aactions\x18\x02 \x03(\tR\aactions\x12\x1b\n" +
@@ -365,7 +439,10 @@ const file_shunt_v1_device_proto_rawDesc = "" +
 	"\n" +
 	"persistent\x18\b \x01(\bR\n" +
 	"persistent\x12\x14\n" +
-	"\x05notes\x18\t \x03(\tR\x05notes\"\xaa\x01\n" +
+	"\x05notes\x18\t \x03(\tR\x05notes\x12\x1b\n" +
+	"\texact_ttl\x18\n" +
+	" \x01(\bR\bexactTtl\x12\x14\n" +
+	"\x05loose\x18\v \x03(\tR\x05loose\"\xd1\x01\n" +
 	"\x04Port\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\aifindex\x18\x02 \x01(\rR\aifindex\x12&\n" +
@@ -373,7 +450,10 @@ const file_shunt_v1_device_proto_rawDesc = "" +
 	"\x03mac\x18\x04 \x01(\tR\x03mac\x12\x10\n" +
 	"\x03mtu\x18\x05 \x01(\rR\x03mtu\x12\x0e\n" +
 	"\x02up\x18\x06 \x01(\bR\x02up\x12\x18\n" +
-	"\arefused\x18\a \x01(\tR\arefusedB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
+	"\arefused\x18\a \x01(\tR\arefused\x12%\n" +
+	"\x05joins\x18\b \x01(\v2\x0f.shunt.v1.JoinsR\x05joins\"\x1d\n" +
+	"\x05Joins\x12\x14\n" +
+	"\x05ports\x18\x01 \x03(\tR\x05portsB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
 
 var (
 	file_shunt_v1_device_proto_rawDescOnce sync.Once
@@ -387,26 +467,28 @@ func file_shunt_v1_device_proto_rawDescGZIP() []byte {
 	return file_shunt_v1_device_proto_rawDescData
 }
 
-var file_shunt_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_shunt_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_shunt_v1_device_proto_goTypes = []any{
 	(*Device)(nil),              // 0: shunt.v1.Device
 	(*Capabilities)(nil),        // 1: shunt.v1.Capabilities
 	(*Port)(nil),                // 2: shunt.v1.Port
-	(CounterKind)(0),            // 3: shunt.v1.CounterKind
-	(*durationpb.Duration)(nil), // 4: google.protobuf.Duration
-	(PortKind)(0),               // 5: shunt.v1.PortKind
+	(*Joins)(nil),               // 3: shunt.v1.Joins
+	(CounterKind)(0),            // 4: shunt.v1.CounterKind
+	(*durationpb.Duration)(nil), // 5: google.protobuf.Duration
+	(PortKind)(0),               // 6: shunt.v1.PortKind
 }
 var file_shunt_v1_device_proto_depIdxs = []int32{
 	1, // 0: shunt.v1.Device.capabilities:type_name -> shunt.v1.Capabilities
 	2, // 1: shunt.v1.Device.ports:type_name -> shunt.v1.Port
-	3, // 2: shunt.v1.Capabilities.counters:type_name -> shunt.v1.CounterKind
-	4, // 3: shunt.v1.Capabilities.counter_lag:type_name -> google.protobuf.Duration
-	5, // 4: shunt.v1.Port.kind:type_name -> shunt.v1.PortKind
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	4, // 2: shunt.v1.Capabilities.counters:type_name -> shunt.v1.CounterKind
+	5, // 3: shunt.v1.Capabilities.counter_lag:type_name -> google.protobuf.Duration
+	6, // 4: shunt.v1.Port.kind:type_name -> shunt.v1.PortKind
+	3, // 5: shunt.v1.Port.joins:type_name -> shunt.v1.Joins
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_shunt_v1_device_proto_init() }
@@ -421,7 +503,7 @@ func file_shunt_v1_device_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shunt_v1_device_proto_rawDesc), len(file_shunt_v1_device_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -47,9 +47,9 @@ func (d *Device) Caps() hwif.Caps { return d.caps }
 // Ports are lan and wan, and one that carries no rules.
 func (d *Device) Ports(context.Context) ([]hwif.Port, error) {
 	return []hwif.Port{
-		{Ifindex: LAN, Name: "lan", MAC: lanMAC, MTU: 1500, Up: true, Kind: hwif.PortUplink},
+		{Ifindex: LAN, Name: "lan", MAC: lanMAC, MTU: 1500, Up: true, Kind: hwif.PortUplink, Joins: []hwif.Ifindex{WAN, 13}},
 		{Ifindex: WAN, Name: "wan", MAC: wanMAC, MTU: 1500, Up: true, Kind: hwif.PortUplink},
-		{Ifindex: 13, Name: "dmz", MAC: hwif.MAC{2, 0, 0, 0, 1, 3}, MTU: 1500, Refused: "hw-tc-offload is off; ethtool -K dmz hw-tc-offload on"},
+		{Ifindex: 13, Name: "dmz", MAC: hwif.MAC{2, 0, 0, 0, 1, 3}, MTU: 1500, Joins: []hwif.Ifindex{}, Refused: "hw-tc-offload is off; ethtool -K dmz hw-tc-offload on"},
 	}, nil
 }
 
