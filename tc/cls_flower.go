@@ -35,10 +35,10 @@ var keys = [...]key{
 		return writeAddr(b, f.Rule.Match.Family, &f.Rule.Match.Dst, flowerIPv4Dst, flowerIPv6Dst)
 	}, needsFamily},
 	{hwif.FieldL4Src, func(b []byte, f *Filter, _ *Shape) []byte {
-		return writePort(b, f.Rule.Match.Proto, f.Rule.Match.SrcPort, flowerTCPSrc, flowerTCPSrcM, flowerUDPSrc, flowerUDPSrcM)
+		return writePort(b, f.Rule.Match.Proto, f.Rule.Match.SrcPort, flowerTCPSrc, flowerUDPSrc)
 	}, needsPorts},
 	{hwif.FieldL4Dst, func(b []byte, f *Filter, _ *Shape) []byte {
-		return writePort(b, f.Rule.Match.Proto, f.Rule.Match.DstPort, flowerTCPDst, flowerTCPDstM, flowerUDPDst, flowerUDPDstM)
+		return writePort(b, f.Rule.Match.Proto, f.Rule.Match.DstPort, flowerTCPDst, flowerUDPDst)
 	}, needsPorts},
 	{hwif.FieldNotFrag, func(b []byte, _ *Filter, _ *Shape) []byte {
 		b = attrBE32(b, flowerKeyFlags, 0)
@@ -135,13 +135,12 @@ func writeAddr(b []byte, fam hwif.Family, a *hwif.Addr, v4, v6 uint16) []byte {
 	return attrBytes(b, v6+1, ones[:])
 }
 
-func writePort(b []byte, proto uint8, port, tcp, tcpMask, udp, udpMask uint16) []byte {
+// writePort writes a port without a mask, which is exact, as tc does.
+func writePort(b []byte, proto uint8, port, tcp, udp uint16) []byte {
 	if proto == hwif.ProtoTCP {
-		b = attrBE16(b, tcp, port)
-		return attrBE16(b, tcpMask, 0xffff)
+		return attrBE16(b, tcp, port)
 	}
-	b = attrBE16(b, udp, port)
-	return attrBE16(b, udpMask, 0xffff)
+	return attrBE16(b, udp, port)
 }
 
 // refusal is a rule that cannot be written: field and reason.

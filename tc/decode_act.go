@@ -34,8 +34,9 @@ func (d *decoder) actions(b []byte) {
 	if !ended {
 		d.strange("no verdict")
 	}
-	// The card keeps checksums right by itself, so the action was left out.
-	if d.s.NoCsum && a.Set.Has(hwif.ActRedirect) && a.Set&pedits != 0 {
+	// The action was left out where the card keeps checksums right by itself, and
+	// where nothing that they cover was rewritten.
+	if a.Set.Has(hwif.ActRedirect) && a.Set&pedits != 0 && (d.s.NoCsum || csumFlags(d.f) == 0) {
 		a.Set |= hwif.ActionsOf(hwif.ActCsum)
 	}
 }
@@ -237,7 +238,7 @@ func (d *decoder) readWord(key, ex []byte, got *[len(edits)]uint8) bool {
 						return false
 					}
 				}
-				w.back(&d.f.Rule.Actions, v)
+				w.put(&d.f.Rule.Actions, v)
 			}
 			got[i] |= 1 << k
 			return true
