@@ -7,9 +7,16 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 # RACE=1 builds tests, and the programs that they start, with the race detector.
 RACE ?=
 FUZZTIME ?= 30s
+# What test-vm runs: KERNELS="6.1 6.12", PKGS="./tc ./switchdev", RUN=TestX; V=1 shows all output.
+KERNELS ?= 6.1 6.12
+PKGS ?=
+RUN ?=
+V ?=
+# What vm-shell boots.
+KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-netns bench bench-forward generate generate-check lint fuzz clean
+.PHONY: help build demo test test-unit test-netns test-vm vm-shell bench bench-forward generate generate-check lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -30,6 +37,16 @@ test-unit: ## tests that need no rights
 
 test-netns: ## tests with namespaces, XDP, conntrack and real traffic (root)
 	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh netns
+
+test-vm: ## tests on stock Debian kernels in qemu, with the simnic card
+	@scripts/packages.sh vm
+	@$(GO) build -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNELS)' --pkgs '$(PKGS)' --run '$(RUN)' $(if $(V),--verbose)
+
+vm-shell: ## a shell on such a kernel; exit ends it
+	@scripts/packages.sh vm
+	@$(GO) build -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm shell --kernel '$(KERNEL)'
 
 bench: ## figures: events per second, allocations per event, bytes per flow
 	$(GO) run ./cmd/shunt-bench engine

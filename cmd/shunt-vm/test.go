@@ -12,19 +12,18 @@ import (
 )
 
 func (a *app) test() *cobra.Command {
-	var pkgs []string
-	var pattern string
+	var pkgs, pattern string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:     "test",
 		Short:   "Run the tests that want the guest, on each kernel",
-		Example: "  shunt-vm test --kernel '6.1 6.12' --pkgs ./tc,./drivers/mlx5 --run TestGolden",
+		Example: "  shunt-vm test --kernel '6.1 6.12' --pkgs './tc ./drivers/mlx5' --run TestGolden",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.tests(cmd.Context(), pkgs, pattern, verbose)
+			return a.tests(cmd.Context(), strings.Fields(strings.ReplaceAll(pkgs, ",", " ")), pattern, verbose)
 		},
 	}
-	cmd.Flags().StringSliceVar(&pkgs, "pkgs", nil, "`packages`, like ./tc; all that have such tests by default")
+	cmd.Flags().StringVar(&pkgs, "pkgs", "", "`packages`, like \"./tc ./switchdev\"; all that have such tests by default")
 	cmd.Flags().StringVar(&pattern, "run", "", "only tests that fit the `pattern`")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "all that tests say, as it comes")
 	return cmd

@@ -19,7 +19,7 @@ var modules = []string{
 	"act_tunnel_key", "act_police", "act_skbedit", "act_ct",
 	"nf_conntrack", "nf_conntrack_netlink", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_redir", "nft_chain_nat",
 	"nft_limit", "nft_log", "nft_reject_inet", "nft_flow_offload", "nf_flow_table", "nf_flow_table_inet", "nf_defrag_ipv4", "nf_defrag_ipv6",
-	"8021q", "bonding", "dummy", "veth", "vrf", "macvlan", "bridge", "openvswitch", "nlmon",
+	"8021q", "bonding", "dummy", "veth", "vrf", "macvlan", "vxlan", "geneve", "ip_gre", "bridge", "openvswitch", "nlmon",
 }
 
 // loadOrder gives the files of modules and of what they need, under the kernel's
