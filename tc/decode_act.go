@@ -101,7 +101,7 @@ func readGact(d *decoder, opts []byte) bool {
 	switch {
 	case ok && next == actShot:
 		return d.did(hwif.ActDrop)
-	case ok && next == actTrap:
+	case ok && next == d.s.toKernel():
 		return d.did(hwif.ActTrap)
 	}
 	return false

@@ -73,6 +73,9 @@ type Shape struct {
 	// old tag, whose PCP stays. The rule then matches PCP 0 only; other frames are
 	// the kernel's, which makes a tag with PCP 0.
 	Retag bool
+	// Accept writes trap as "ok", for a card that knows no trap: the frame ends its
+	// way through the table and is the kernel's (mlx5 in legacy mode).
+	Accept bool
 }
 
 // Protocol is the classifier's, in host order.

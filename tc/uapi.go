@@ -82,6 +82,7 @@ const (
 
 // What an action does next, TC_ACT_*.
 const (
+	actOK     = 0
 	actShot   = 2
 	actPipe   = 3
 	actStolen = 4

@@ -22,7 +22,7 @@ var ours = []row{
 	{"route/...", []string{"hwif", "hwif/flow", "route/..."}},
 	{"switchdev/...", []string{"hwif", "hwif/flow", "switchdev/..."}},
 	{"tc/...", []string{"hwif", "tc/..."}},
-	{"drivers", []string{"hwif", "drivers/..."}},
+	{"drivers", []string{"hwif", "switchdev", "drivers/..."}},
 	{"drivers/xdp/...", []string{"hwif", "drivers/xdp/..."}},
 	{"drivers/sim/...", []string{"hwif", "sim", "drivers/sim/..."}},
 	{"drivers/...", []string{"hwif", "tc/...", "switchdev/...", "drivers/flower"}},

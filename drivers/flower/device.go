@@ -1,0 +1,246 @@
+package flower
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/switchdev"
+	"github.com/shunt-offload/shunt/tc"
+)
+
+// kernel is what a Device asks of tc; *tc.Conn is one, tests have another.
+type kernel interface {
+	Apply(ctx context.Context, s *tc.Shape, reqs []tc.Request, out []tc.Response)
+	Dump(ctx context.Context, dev hwif.Ifindex, s *tc.Shape, f func(*tc.Filter) error) error
+	Terse(ctx context.Context, dev hwif.Ifindex, f func(*tc.Tally)) error
+	AddClsact(dev hwif.Ifindex, block uint32) (bool, error)
+	DelClsact(dev hwif.Ifindex) error
+	Clsacts(ctx context.Context) (map[hwif.Ifindex]tc.Clsact, error)
+	Close() error
+}
+
+// sight is what a Device asks of switchdev; *switchdev.Watcher is one.
+type sight interface {
+	Inventory() *switchdev.Inventory
+	Run(ctx context.Context, fn func(switchdev.Event)) error
+	Close() error
+}
+
+// Device is one card's ports in the daemon's hands.
+type Device struct {
+	driver  *Driver
+	profile *Profile
+	mode    switchdev.Mode
+	caps    hwif.Caps // immutable after start
+	shape   tc.Shape
+	prio    uint16
+	names   []string
+	max     int // rules, 0 for as many as the card takes
+	log     *slog.Logger
+
+	conn    kernel
+	watch   sight
+	changed chan struct{}
+	stop    context.CancelFunc
+	ended   sync.WaitGroup
+
+	// apply is held by whoever changes filters: Apply, and what mends ports.
+	apply sync.Mutex
+	reqs  []tc.Request
+	resps []tc.Response
+	ops   []pending
+	spare []*tc.Filter
+
+	mu      sync.Mutex
+	ports   map[string]*port // by name; those that are there
+	rules   map[hwif.Cookie]*entry
+	handles uint32 // the last that was given
+	round   uint64 // of listings: who came after one began is not missed by it
+	reset   bool   // the hardware has lost everything, and tc does not know
+}
+
+// port is one interface of ours, ready for rules or not.
+type port struct {
+	switchdev.Port
+	made    bool   // the clsact qdisc is ours
+	refused string // why it carries no rules
+	joins   []hwif.Ifindex
+}
+
+// entry is what removes and counts a rule.
+type entry struct {
+	place  tc.Place
+	proto  uint16
+	handle uint32
+	round  uint64
+	busy   bool  // in a batch that is under way
+	l2     uint8 // bytes before the IP header, as the card counts them
+	last   hwif.Counter
+}
+
+func newDevice(d *Driver, conn kernel, w sight, c *card, set settings, opts hwif.OpenOptions, log *slog.Logger) *Device {
+	dev := &Device{driver: d, profile: d.Profile, mode: c.mode, caps: d.Profile.Caps(c.mode), shape: d.Profile.Shape(c.mode),
+		prio: set.prio, names: opts.Ports, max: opts.MaxRules, log: log, conn: conn, watch: w, changed: make(chan struct{}, 1),
+		ports: map[string]*port{}, rules: map[hwif.Cookie]*entry{}}
+	dev.caps.Driver, dev.caps.Persistent = d.Name(), true
+	if dev.caps.MaxRules == 0 || dev.max != 0 {
+		dev.caps.MaxRules = dev.max
+	}
+	dev.max = dev.caps.MaxRules
+	if dev.caps.Batch == 0 {
+		dev.caps.Batch = 4 * tc.Batch
+	}
+	return dev
+}
+
+// start makes the ports ready and follows what becomes of them. On an error it
+// takes back what it made.
+func (d *Device) start(ctx context.Context) error {
+	if err := d.settle(ctx, true); err != nil {
+		return errors.Join(err, d.undo(ctx))
+	}
+	if d.profile.Prove {
+		d.prove(ctx)
+	}
+	run, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.ended.Go(func() {
+		if err := d.watch.Run(run, d.event); err != nil {
+			d.log.Error("changes of the card are not followed any more", "driver", d.caps.Driver, "err", err)
+		}
+	})
+	return nil
+}
+
+// Caps is what the card can do.
+func (d *Device) Caps() hwif.Caps { return d.caps }
+
+// Changed tells when ports came or went and when the card was reset.
+func (d *Device) Changed() <-chan struct{} { return d.changed }
+
+func (d *Device) nudge() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// event takes in what switchdev saw. Work is left to the next look, which it asks
+// for: that is the engine's reader, and may wait for locks.
+func (d *Device) event(ev switchdev.Event) {
+	switch e := ev.(type) {
+	case switchdev.DeviceReset:
+		if d.ours(e.Device) {
+			d.log.Warn("card was reset; its rules are written again", "device", e.Device.String(), "cause", e.Cause)
+			d.mu.Lock()
+			d.reset = true
+			d.mu.Unlock()
+		}
+	case switchdev.Resync:
+		d.log.Warn("changes of the card were missed", "cause", e.Cause)
+	}
+	d.nudge()
+}
+
+// ours reports whether one of the ports is the device's.
+func (d *Device) ours(h switchdev.Handle) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range d.ports {
+		if p.Device == h {
+			return true
+		}
+	}
+	return false
+}
+
+// Close lets go of the ports. With flush no filter of ours is left, and no clsact
+// qdisc that was ours and is empty.
+func (d *Device) Close(flush bool) error {
+	if d.stop != nil {
+		d.stop()
+		d.ended.Wait()
+	}
+	var err error
+	if flush {
+		err = d.undo(context.Background())
+	}
+	return errors.Join(err, d.conn.Close(), d.watch.Close())
+}
+
+// undo takes out every filter of ours on every port.
+func (d *Device) undo(ctx context.Context) error {
+	d.apply.Lock()
+	defer d.apply.Unlock()
+	var errs []error
+	for _, p := range d.snapshot() {
+		errs = append(errs, d.clear(ctx, p))
+		if !p.made {
+			continue
+		}
+		strangers := 0
+		err := d.conn.Dump(ctx, p.Ifindex, &d.shape, func(*tc.Filter) error { strangers++; return nil })
+		if err == nil && strangers == 0 {
+			err = d.conn.DelClsact(p.Ifindex)
+		}
+		if err != nil && !tc.Gone(err) {
+			errs = append(errs, d.failed("close", p.Name, hwif.Cookie{}, err))
+		}
+	}
+	d.mu.Lock()
+	clear(d.rules)
+	d.mu.Unlock()
+	return errors.Join(errs...)
+}
+
+// snapshot are the ports that are there.
+func (d *Device) snapshot() []*port {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := make([]*port, 0, len(d.ports))
+	for _, name := range d.names {
+		if p := d.ports[name]; p != nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// clear deletes every filter of ours on a port: flows, guards and probes. The
+// caller holds apply.
+func (d *Device) clear(ctx context.Context, p *port) error {
+	var reqs []tc.Request
+	err := d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
+		if d.mine(f) {
+			reqs = append(reqs, tc.Request{Verb: tc.Delete, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, tc.ErrInterrupted) {
+		if tc.Gone(err) {
+			return nil
+		}
+		return d.failed("remove", p.Name, hwif.Cookie{}, err)
+	}
+	resps := make([]tc.Response, len(reqs))
+	d.conn.Apply(ctx, &d.shape, reqs, resps)
+	var errs []error
+	for i := range resps {
+		if resps[i].Err != nil && !tc.Gone(resps[i].Err) {
+			errs = append(errs, d.failed("remove", p.Name, hwif.Cookie{}, resps[i].Err))
+		}
+	}
+	if len(errs) > 3 {
+		errs = append(errs[:3], fmt.Errorf("and %d more", len(errs)-3))
+	}
+	return errors.Join(errs...)
+}
+
+// mine reports whether a filter is ours: by prio and cookie.
+func (d *Device) mine(f *tc.Filter) bool {
+	return f.Chain == 0 && f.Prio >= d.prio && f.Prio <= d.prio+prioLast && owned(f.Rule.Cookie)
+}
