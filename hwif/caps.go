@@ -35,6 +35,10 @@ type Caps struct {
 	// extension headers, frames longer than Actions.MTU. Without it, the plan
 	// refuses routes whose egress MTU is below the ingress MTU and installs guards.
 	Guarded bool
+	// GuardsTTL says that frames with TTL or hop limit 0 and 1 go to the kernel,
+	// by guards of the driver's or by ExactTTL. A device that is not Guarded and
+	// cannot do that forwards nothing that is routed.
+	GuardsTTL bool
 	// ExactTTL says that ActDecTTL needs the arriving TTL: the rule matches
 	// FieldTTL exactly, and frames with another TTL go to the kernel (nfp, whose
 	// pedit can set but not add).

@@ -87,6 +87,7 @@ func newDevice(d *Driver, conn kernel, w sight, c *card, set settings, opts hwif
 		prio: set.prio, names: opts.Ports, max: opts.MaxRules, log: log, conn: conn, watch: w, changed: make(chan struct{}, 1),
 		ports: map[string]*port{}, rules: map[hwif.Cookie]*entry{}}
 	dev.caps.Driver, dev.caps.Persistent = d.Name(), true
+	dev.caps.GuardsTTL = dev.caps.GuardsTTL || d.Profile.Guards
 	if dev.caps.MaxRules == 0 || dev.max != 0 {
 		dev.caps.MaxRules = dev.max
 	}

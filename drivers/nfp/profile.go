@@ -27,11 +27,12 @@ var profile = &flower.Profile{
 }
 
 var caps = hwif.Caps{
-	Fields:   tc.Fields(),
-	Actions:  tc.Actions().Without(hwif.ActTrap),
-	Counters: hwif.CountersFull,
-	MaxRules: 131072, // contexts for counters (flower/main.c)
-	ExactTTL: true,
+	Fields:    tc.Fields(),
+	Actions:   tc.Actions().Without(hwif.ActTrap),
+	Counters:  hwif.CountersFull,
+	MaxRules:  131072, // contexts for counters (flower/main.c)
+	GuardsTTL: true,
+	ExactTTL:  true,
 	// A rule without VLAN matches any tag, and of the TCP flags only FIN, SYN and
 	// RST are compared (flower/match.c).
 	Loose: hwif.FieldsOf(hwif.FieldVLAN, hwif.FieldTCPFlags),

@@ -42,7 +42,49 @@ type Flow struct {
 	In, Out         hwif.Port
 	InVLAN, OutVLAN hwif.VLAN
 	MTU             uint16 // 1500 when zero
+
+	caps *hwif.Caps // of the device whose rules are made; nil for a guarded one that can do everything
+	// route asks for a rule that forwards, also of a device that can but drop.
+	route bool
 }
+
+// drops reports whether the flow's rule is a drop rule, since the device forwards
+// nothing that is routed.
+func (f Flow) drops() bool {
+	return f.caps != nil && !f.route && !f.caps.Actions.Has(hwif.ActDecTTL) && f.caps.Actions.Has(hwif.ActDrop)
+}
+
+// shape makes of a plain rule the one that package plan would make for the device.
+func (f Flow) shape(r *hwif.Rule) {
+	if f.caps == nil {
+		return
+	}
+	if !f.caps.Guarded {
+		r.Actions.MTU = 0
+	}
+	if f.caps.ExactTTL {
+		r.Match.Fields |= hwif.FieldsOf(hwif.FieldTTL)
+		r.Match.TTL, r.Match.TTLMask = arrivingTTL, 0xff
+	}
+	if !f.drops() {
+		return
+	}
+	m := &r.Match
+	m.Fields &= f.caps.Fields
+	if !m.Fields.Has(hwif.FieldTCPFlags) {
+		m.TCPFlags, m.TCPFlagsMask = 0, 0
+	}
+	if !m.Fields.Has(hwif.FieldEthDst) {
+		m.EthDst = hwif.MAC{}
+	}
+	if !m.Fields.Has(hwif.FieldVLAN) {
+		m.VLAN = 0
+	}
+	r.Actions = hwif.Actions{Set: hwif.ActionsOf(hwif.ActDrop)}
+}
+
+// arrivingTTL is what plain frames come with.
+const arrivingTTL = 61
 
 var (
 	nextHop = hwif.MAC{0x02, 0, 0, 0, 0xee, 0x01} // whom frames are sent on to
@@ -119,7 +161,9 @@ func (f Flow) Rule(c hwif.Cookie) hwif.Rule {
 		a.Set |= hwif.ActionsOf(hwif.ActVLANPush)
 		a.VLAN = f.OutVLAN
 	}
-	return hwif.Rule{Cookie: c, Match: m, Actions: a}
+	r := hwif.Rule{Cookie: c, Match: m, Actions: a}
+	f.shape(&r)
+	return r
 }
 
 // DropRule matches the same frames and drops them.
@@ -130,7 +174,7 @@ func (f Flow) DropRule(c hwif.Cookie) hwif.Rule {
 // Frame is a plain frame of the flow as it arrives.
 func (f Flow) Frame() frame.Spec {
 	src, dst, _, _ := f.addrs()
-	s := frame.Spec{EthDst: f.In.MAC, EthSrc: sender, Src: src, Dst: dst, TOS: 0xba, TTL: 61, ID: 0x1234, DF: true,
+	s := frame.Spec{EthDst: f.In.MAC, EthSrc: sender, Src: src, Dst: dst, TOS: 0xba, TTL: arrivingTTL, ID: 0x1234, DF: true,
 		FlowLabel: 0xbeef5, Proto: f.Proto, SrcPort: sport, DstPort: dport, Seq: 0x01020304, AckNo: 0xfffefdfc,
 		Flags: frame.ACK | frame.PSH, Window: 4096, Payload: []byte("what the kernel would have sent, byte for byte")}
 	if f.Family == hwif.IPv6 {
@@ -170,7 +214,7 @@ func (f Flow) Forwarded(s frame.Spec) frame.Spec {
 
 // flow is the n-th TCP flow over IPv4 without NAT and VLAN.
 func (b *bench) flow(n int) Flow {
-	return Flow{N: n, Family: hwif.IPv4, Proto: hwif.ProtoTCP, In: b.in(), Out: b.out()}
+	return Flow{N: n, Family: hwif.IPv4, Proto: hwif.ProtoTCP, In: b.in(), Out: b.out(), caps: &b.caps}
 }
 
 // able is the flow with this NAT where the device can do it, and without else.
@@ -189,7 +233,7 @@ func (b *bench) kinds() []Flow {
 	var out []Flow
 	for _, fam := range []hwif.Family{hwif.IPv4, hwif.IPv6} {
 		for _, proto := range []uint8{hwif.ProtoTCP, hwif.ProtoUDP} {
-			out = append(out, Flow{N: 1, Family: fam, Proto: proto, In: b.in(), Out: b.out()})
+			out = append(out, Flow{N: 1, Family: fam, Proto: proto, In: b.in(), Out: b.out(), caps: &b.caps})
 		}
 	}
 	return out

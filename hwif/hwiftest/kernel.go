@@ -20,18 +20,34 @@ func testToKernel(b *bench) {
 				b.strangeL2(f)
 				b.strangeIP(f)
 				b.strangeL4(f)
-				if b.caps.Guarded {
+				// What is dropped is dropped whole: only what is forwarded can be wrong.
+				if (b.caps.Guarded || b.caps.GuardsTTL) && !f.drops() {
+					b.lastHops(f)
+				}
+				if b.caps.Guarded && !f.drops() {
 					b.guarded(f)
 				}
 				s := f.Frame()
 				b.wantForwarded("plain frame after all", f, s, f.Forwarded(s))
-				if f.Proto == hwif.ProtoTCP {
+				if f.Proto == hwif.ProtoTCP && b.caps.Fields.Has(hwif.FieldTCPFlags) {
 					b.closing(f)
 				}
 			})
 		}
 	}
 }
+
+// lastHops are frames whose way ends at the router.
+func (b *bench) lastHops(f Flow) {
+	b.Helper()
+	for _, ttl := range []uint8{0, 1} {
+		b.kernel(fmt.Sprintf("ttl %d", ttl), f, func(s *frame.Spec) { s.TTL = ttl })
+	}
+}
+
+// open reports whether the device does not hold to a field in every frame, or has
+// no such field: then the suite asks nothing of frames that differ in it.
+func (b *bench) open(f hwif.Field) bool { return b.caps.Loose.Has(f) || !b.caps.Fields.Has(f) }
 
 // kernel edits a plain frame's Spec and wants the result left alone.
 func (b *bench) kernel(what string, f Flow, edit func(s *frame.Spec)) {
@@ -65,6 +81,25 @@ func (b *bench) strangeL2(f Flow) {
 		}
 	}
 	b.wantKernel("by another port", f.Out.Ifindex, f.Frame().MustBuild())
+	b.tags(f)
+	other := map[hwif.Family]uint16{hwif.IPv4: 0x86dd, hwif.IPv6: 0x0800}[f.Family]
+	for _, et := range []uint16{other, 0x0806, 0x8847, 0x8863, 0x88cc, 0x0000, 64} { // 64: an 802.3 length
+		b.kernelRaw(fmt.Sprintf("ethertype 0x%04x", et), f, func(eth, ip []byte) {
+			binary.BigEndian.PutUint16(eth[len(eth)-len(ip)-2:], et)
+		})
+	}
+}
+
+// tags are frames with other tags than the rule's.
+func (b *bench) tags(f Flow) {
+	b.Helper()
+	if f.InVLAN != 0 {
+		b.kernel("untagged", f, func(s *frame.Spec) { s.Tags = nil })
+		b.kernel("another VLAN", f, func(s *frame.Spec) { s.Tags = []frame.Tag{{VID: 999}} })
+	}
+	if b.open(hwif.FieldVLAN) {
+		return
+	}
 	b.kernel("other VLAN", f, func(s *frame.Spec) { s.Tags = []frame.Tag{{VID: 999}} })
 	b.kernel("VLAN id 0", f, func(s *frame.Spec) { s.Tags = []frame.Tag{{VID: 0, PCP: 5}} })
 	for _, tpid := range []uint16{frame.TPID8021Q, frame.TPID8021AD} {
@@ -76,14 +111,6 @@ func (b *bench) strangeL2(f Flow) {
 	b.kernel("802.1ad tag", f, func(s *frame.Spec) { s.Tags = []frame.Tag{{TPID: frame.TPID8021AD, VID: 100}} })
 	if f.InVLAN == 0 {
 		b.kernel("tagged", f, func(s *frame.Spec) { s.Tags = []frame.Tag{{VID: 100}} })
-	} else {
-		b.kernel("untagged", f, func(s *frame.Spec) { s.Tags = nil })
-	}
-	other := map[hwif.Family]uint16{hwif.IPv4: 0x86dd, hwif.IPv6: 0x0800}[f.Family]
-	for _, et := range []uint16{other, 0x0806, 0x8847, 0x8863, 0x88cc, 0x0000, 64} { // 64: an 802.3 length
-		b.kernelRaw(fmt.Sprintf("ethertype 0x%04x", et), f, func(eth, ip []byte) {
-			binary.BigEndian.PutUint16(eth[len(eth)-len(ip)-2:], et)
-		})
 	}
 }
 
@@ -101,6 +128,9 @@ func (b *bench) strangeIP(f Flow) {
 		if v != byte(f.Family) {
 			b.kernelRaw(fmt.Sprintf("IP version %d", v), f, func(_, ip []byte) { ip[0] = v<<4 | ip[0]&15 })
 		}
+	}
+	if b.open(hwif.FieldNotFrag) {
+		return
 	}
 	if f.Family == hwif.IPv4 {
 		flip("first fragment", func(s *frame.Spec) { s.DF, s.MF = false, true })
@@ -167,9 +197,6 @@ func (b *bench) heldBack(f Flow, s frame.Spec) bool {
 // guarded are the frames that Caps.Guarded promises to leave alone.
 func (b *bench) guarded(f Flow) {
 	b.Helper()
-	for _, ttl := range []uint8{0, 1} {
-		b.kernel(fmt.Sprintf("ttl %d", ttl), f, func(s *frame.Spec) { s.TTL = ttl })
-	}
 	for _, over := range []int{1, 2, 100, 1400} {
 		b.kernel(fmt.Sprintf("%d bytes above the MTU", over), f, func(s *frame.Spec) {
 			s.Payload = nil

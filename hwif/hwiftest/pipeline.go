@@ -43,6 +43,10 @@ func (b *bench) wantBytes(what string, f Flow, in, want []byte) {
 		b.Fatalf("%s: Inject changed the caller's frame", what)
 	}
 	switch {
+	case f.drops():
+		if out.Verdict != Dropped {
+			b.Errorf("%s: %s, want dropped: %s", what, out.Verdict, frame.Text(in))
+		}
 	case out.Verdict != Forwarded:
 		b.Errorf("%s: %s, want forwarded: %s", what, out.Verdict, frame.Text(in))
 	case out.Port != f.Out.Ifindex:
@@ -77,7 +81,7 @@ func testForward(b *bench) {
 		for nat := range numNATs {
 			for _, v := range vlans {
 				f := k
-				f.NAT, f.InVLAN, f.OutVLAN = nat, v.in, v.out
+				f.NAT, f.InVLAN, f.OutVLAN, f.route = nat, v.in, v.out, true
 				b.with(f.String(), f, func(b *bench) {
 					in := f.Frame()
 					b.wantForwarded("plain", f, in, f.Forwarded(in))
@@ -103,6 +107,10 @@ func testVariants(b *bench) {
 				try("tos", func(s *frame.Spec) { s.TOS = tos })
 			}
 			for _, ttl := range []uint8{2, 3, 64, 128, 255} {
+				if b.caps.ExactTTL {
+					b.kernel("another ttl", f, func(s *frame.Spec) { s.TTL = ttl })
+					continue
+				}
 				try("ttl", func(s *frame.Spec) { s.TTL = ttl })
 			}
 			for n := range 64 { // odd and even lengths, and none

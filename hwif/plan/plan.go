@@ -64,6 +64,8 @@ func unfit(r *flow.Route, caps *hwif.Caps) (flow.Reason, string) {
 		return flow.MTUMismatch, "egress MTU unknown"
 	case !caps.Guarded && r.MTU < r.InMTU:
 		return flow.MTUMismatch, fmt.Sprintf("egress MTU %d is below ingress MTU %d, and the device cannot leave long frames to the kernel", r.MTU, r.InMTU)
+	case !caps.Guarded && !caps.GuardsTTL:
+		return flow.ActionUnsupported, "the device has no end for the TTL: packets that the kernel would answer would go on"
 	case caps.ExactTTL && r.TTL == 0:
 		return flow.RouteUnobserved, "the device's rules match one TTL, and none has been seen of these packets"
 	case caps.ExactTTL && r.TTL == 1:

@@ -68,7 +68,8 @@ func TestCompileRefuses(t *testing.T) {
 		{"no own MAC", func(r *[2]flow.Route, _ *hwif.Caps) { r[0].InMAC = hwif.MAC{} }, flow.RouteUnsupported, "own MAC"},
 		{"VLAN id", func(r *[2]flow.Route, _ *hwif.Caps) { r[1].OutVLAN = 4095 }, flow.RouteUnsupported, "4095"},
 		{"MTU unknown", func(r *[2]flow.Route, _ *hwif.Caps) { r[1].MTU = 0 }, flow.MTUMismatch, "MTU"},
-		{"smaller MTU, unguarded", func(r *[2]flow.Route, c *hwif.Caps) { r[0].MTU, c.Guarded = 1400, false }, flow.MTUMismatch, "1400"},
+		{"smaller MTU, unguarded", func(r *[2]flow.Route, c *hwif.Caps) { r[0].MTU, c.Guarded, c.GuardsTTL = 1400, false, true }, flow.MTUMismatch, "1400"},
+		{"no end for TTL", func(_ *[2]flow.Route, c *hwif.Caps) { c.Guarded = false }, flow.ActionUnsupported, "TTL"},
 		{"no flags match", func(_ *[2]flow.Route, c *hwif.Caps) { c.Fields = c.Fields.Without(hwif.FieldTCPFlags) }, flow.MatchUnsupported, "tcp_flags"},
 		{"no TTL", func(_ *[2]flow.Route, c *hwif.Caps) { c.Actions = c.Actions.Without(hwif.ActDecTTL) }, flow.ActionUnsupported, "dec ttl"},
 		{"no NAT", func(_ *[2]flow.Route, c *hwif.Caps) { c.Actions = c.Actions.Without(hwif.ActL4Src) }, flow.ActionUnsupported, "set l4 sport"},
@@ -108,7 +109,7 @@ func BenchmarkCompile(b *testing.B) {
 func TestCompileByCaps(t *testing.T) {
 	entry, routes := masqueraded()
 	c := caps()
-	c.Guarded, c.ExactTTL = false, true
+	c.Guarded, c.GuardsTTL, c.ExactTTL = false, true, true
 	routes[0].TTL, routes[1].TTL = 64, 57
 	var pair plan.Pair
 	if rs, text := plan.Compile(plan.Input{Entry: &entry, Routes: &routes, Caps: &c, Gen: 7}, &pair); rs != 0 {

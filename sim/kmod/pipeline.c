@@ -182,8 +182,8 @@ static void act(struct sn_port *port, struct sn_rule *rule, struct sn_frame *f, 
 			mirror(a->to, skb);
 			continue;
 		case SN_REDIRECT:
-			atomic64_inc(&port->hit);
 			far = rcu_dereference(a->to->far);
+			atomic64_inc(far ? &port->hit : &port->drop);
 			if (far)
 				sn_deliver(far, skb);
 			else

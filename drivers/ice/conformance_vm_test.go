@@ -1,0 +1,18 @@
+//go:build vm
+
+package ice_test
+
+import (
+	"testing"
+
+	"github.com/shunt-offload/shunt/drivers/flower/flowertest"
+	"github.com/shunt-offload/shunt/drivers/ice"
+	"github.com/shunt-offload/shunt/hwif/hwiftest"
+	"github.com/shunt-offload/shunt/sim/simnic"
+)
+
+func TestConformance(t *testing.T) {
+	hwiftest.Run(t, func(t *testing.T) *hwiftest.Harness {
+		return flowertest.Harness(t, ice.New(), simnic.Options{Profile: "ice"})
+	})
+}
