@@ -91,7 +91,7 @@ func (d *daemon) endIntents() {
 func (d *daemon) open(ctx context.Context) error {
 	isSim := d.cfg.NIC.Driver == simDriver
 	if !isSim {
-		if err := privileged(); err != nil {
+		if err := privileged(d.cfg.NIC.Driver); err != nil {
 			return err
 		}
 	}
@@ -168,8 +168,8 @@ func (d *daemon) close() error {
 }
 
 // privileged says in one sentence which capabilities are missing.
-func privileged() error {
-	missing, err := doctor.Lacking()
+func privileged(driver string) error {
+	missing, err := doctor.Lacking(driver)
 	if err != nil {
 		return err
 	}

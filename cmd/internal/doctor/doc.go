@@ -11,6 +11,11 @@
 // network namespaces: the thread that they were called on comes back to its
 // own, or ends.
 //
+// For cards behind tc flower one look is taken at everything (survey.go: devlink,
+// links, qdiscs, filters), and the checks judge that; so they agree with each
+// other, and tests give them a card of their own. What a card takes is not for the
+// doctor: "devices probe" asks it.
+//
 // A daemon that answers is asked which devices it has; the caller gives the means
 // (Options.Devices), since this package knows no connection to it.
 //

@@ -40,7 +40,7 @@ type Finding struct {
 // Options say what is to be looked at; zero values are defaults.
 type Options struct {
 	Ports  []string // interfaces that are to be given to shuntd
-	Driver string   // "xdp" (default) or "sim", which needs nothing of the host
+	Driver string   // "xdp" (default); "sim", which needs nothing of the host; any other is a flower driver
 	Socket string   // the daemon's socket; empty leaves the check out
 	// Devices asks a daemon that answers for its devices (ListDevices); nil
 	// leaves out what it says of its ports.
@@ -52,36 +52,84 @@ type host struct {
 	opts Options
 	proc string // "/proc"
 	sys  string // "/sys"
+	boot string // "/boot"
+	lib  string // "/lib"
 	caps func() (uint64, error)
+	// release is the running kernel's, as uname(2) has it.
+	release string
 	// mapCreate makes one small BPF map and closes it.
 	mapCreate func() error
 	// force asks for a netlink receive buffer of so many bytes and says what was given.
 	force func(bytes int) (int, error)
+	// take looks at cards and ports; look keeps what it found.
+	take func(ctx context.Context, ports []string) *survey
+	seen *survey
+	// privFlags are an interface's private flags (ethtool --show-priv-flags).
+	privFlags func(port string) (map[string]bool, error)
+	// tables are nftables' flow tables.
+	tables func() ([]flowtable, error)
+
+	// What a daemon that answers said of its devices, once it was asked.
+	asked   bool
+	devices []*pb.Device
+	silent  error
+}
+
+// drivers is a set of driver families.
+type drivers uint8
+
+const (
+	onXDP    drivers            = 1 << iota // the emulated NIC
+	onFlower                                // cards behind tc flower
+	onSim                                   // the card in memory
+	onKernel = onXDP | onFlower             // whoever takes over from a real kernel
+	onAny    = onKernel | onSim
+)
+
+func familyOf(driver string) drivers {
+	switch driver {
+	case "xdp":
+		return onXDP
+	case "sim":
+		return onSim
+	}
+	return onFlower
 }
 
 // check is one subject.
 type check struct {
-	driver string // needed for this driver only; empty for all
-	look   func(context.Context, *host) []Finding
+	on   drivers
+	look func(context.Context, *host) []Finding
 }
 
 // checks is everything that is looked at, in the order of the report.
 var checks = []check{
-	{"xdp", privileges},
-	{"xdp", kernelBPF},
-	{"xdp", kernelBTF},
-	{"xdp", bpffs},
-	{"xdp", conntrackPresent},
-	{"xdp", conntrackEvents},
-	{"xdp", conntrackExtras},
-	{"xdp", conntrackRoom},
-	{"xdp", flowtables},
-	{"xdp", receiveBuffer},
-	{"xdp", forwarding},
-	{"xdp", reversePath},
-	{"xdp", routeSysctls},
-	{"xdp", ports},
-	{"", daemon},
+	{onKernel, privileges},
+	{onXDP, kernelBPF},
+	{onXDP, kernelBTF},
+	{onXDP, bpffs},
+	{onFlower, kernelOptions},
+	{onFlower, kernelModules},
+	{onKernel, conntrackPresent},
+	{onKernel, conntrackEvents},
+	{onKernel, conntrackExtras},
+	{onKernel, conntrackRoom},
+	{onKernel, flowtables},
+	{onKernel, receiveBuffer},
+	{onKernel, forwarding},
+	{onKernel, reversePath},
+	{onKernel, routeSysctls},
+	{onXDP, ports},
+	{onFlower, cards},
+	{onFlower, eswitches},
+	{onFlower, cardPorts},
+	{onFlower, pairs},
+	{onFlower, tcOffload},
+	{onFlower, lldpAgent},
+	{onFlower, clsact},
+	{onFlower, owners},
+	{onFlower, listeners},
+	{onAny, daemon},
 }
 
 // Run looks at everything and gives the findings in a fixed order. It ends early
@@ -90,8 +138,8 @@ func Run(ctx context.Context, opts Options) []Finding {
 	runtime.LockOSThread() // checks read this thread's namespace
 	defer runtime.UnlockOSThread()
 	return run(ctx, &host{
-		opts: opts, proc: "/proc", sys: "/sys",
-		caps: effective, mapCreate: createMap, force: forceBuffer,
+		opts: opts, proc: "/proc", sys: "/sys", boot: "/boot", lib: "/lib", release: release(),
+		caps: effective, mapCreate: createMap, force: forceBuffer, take: takeSurvey, privFlags: privFlags, tables: listFlowtables,
 	})
 }
 
@@ -104,7 +152,7 @@ func run(ctx context.Context, h *host) []Finding {
 		if ctx.Err() != nil {
 			return out
 		}
-		if c.driver == "" || c.driver == h.opts.Driver {
+		if c.on&familyOf(h.opts.Driver) != 0 {
 			out = append(out, c.look(ctx, h)...)
 		}
 	}

@@ -29,7 +29,7 @@ func TestFindings(t *testing.T) {
 			"privileges", Fail, "lacks CAP_BPF, CAP_PERFMON", "AmbientCapabilities=CAP_BPF CAP_PERFMON"},
 		"rights unreadable": {nil, func(h *host) { h.caps = func() (uint64, error) { return 0, unix.EFAULT } },
 			"privileges", Warn, "bad address", ""},
-		"rights fine": {nil, nil, "privileges", OK, "are there", ""},
+		"rights fine": {nil, nil, "privileges", OK, "CAP_NET_ADMIN, CAP_BPF, CAP_PERFMON: all there", ""},
 
 		"bpf forbidden": {nil, func(h *host) { h.mapCreate = func() error { return unix.EPERM } }, "bpf", Fail, "refuses", "setcap"},
 		"bpf absent":    {nil, func(h *host) { h.mapCreate = func() error { return unix.ENOSYS } }, "bpf", Fail, "no bpf(2)", "CONFIG_BPF_SYSCALL"},
@@ -154,20 +154,25 @@ func TestProgram(t *testing.T) {
 	}
 }
 
-func TestFlowtableName(t *testing.T) {
+func TestFlowtable(t *testing.T) {
 	msg := []byte{
 		unix.NFPROTO_INET, 0, 0, 0, // nfgenmsg
 		9, 0, 1, 0, 'f', 'i', 'l', 't', 0, 0, 0, 0, // NFTA_FLOWTABLE_TABLE "filt"
 		7, 0, 2, 0, 'f', 't', 0, 0, // NFTA_FLOWTABLE_NAME "ft"
-		8, 0, 5, 0, 0, 0, 0, 1, // NFTA_FLOWTABLE_FLAGS
+		28, 0, 3, 0x80, // NFTA_FLOWTABLE_HOOK
+		8, 0, 1, 0, 0, 0, 0, 0, // NFTA_FLOWTABLE_HOOK_NUM
+		16, 0, 3, 0x80, // NFTA_FLOWTABLE_HOOK_DEVS
+		9, 0, 1, 0, 'e', 't', 'h', '0', 0, 0, 0, 0, // NFTA_DEVICE_NAME
+		8, 0, 7, 0, 0, 0, 0, 1, // NFTA_FLOWTABLE_FLAGS: offload
 	}
-	if got, err := flowtableName(msg); err != nil || got != "inet filt ft" {
-		t.Errorf("got %q, %v", got, err)
+	got, err := parseFlowtable(msg)
+	if err != nil || got.name != "inet filt ft" || !got.offload || len(got.devices) != 1 || got.devices[0] != "eth0" {
+		t.Errorf("got %+v, %v", got, err)
 	}
 	for n := range msg {
-		_, _ = flowtableName(msg[:n]) // short messages do not panic
+		_, _ = parseFlowtable(msg[:n]) // short messages do not panic
 	}
-	if _, err := flowtableName(msg[:3]); err == nil {
+	if _, err := parseFlowtable(msg[:3]); err == nil {
 		t.Error("three bytes are no message")
 	}
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,6 +28,12 @@ func fake(t *testing.T, broken map[string]string) *host {
 		"proc/sys/net/ipv6/route/skip_notify_on_dev_down": "0",
 		"proc/thread-self/net/snmp":                       "Ip: Forwarding ForwDatagrams InUnknownProtos\nIp: 1 0 0",
 		"sys/kernel/btf/vmlinux":                          "x",
+		"boot/config-6.1.0-test":                          "CONFIG_MLX5_ESWITCH=y\nCONFIG_MLX5_CLS_ACT=y\nCONFIG_ICE_SWITCHDEV=y\nCONFIG_NFP_APP_FLOWER=y\nCONFIG_NET_ACT_GACT=y",
+		"sys/module/sch_ingress/refcnt":                   "0",
+		"sys/module/cls_flower/refcnt":                    "0",
+		"sys/module/act_mirred/refcnt":                    "0",
+		"lib/modules/6.1.0-test/modules.dep":              "kernel/net/sched/act_pedit.ko:\nkernel/net/sched/act_csum.ko.xz:\nkernel/net/sched/act_vlan.ko:",
+		"proc/thread-self/net/netlink":                    "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n0000 0 77 00000001 0 0 0 2 0 555",
 	}
 	for k, v := range broken {
 		files[k] = v
@@ -44,10 +51,14 @@ func fake(t *testing.T, broken map[string]string) *host {
 		}
 	}
 	return &host{
-		opts: Options{Ports: []string{"p0.7"}}, proc: root + "/proc", sys: root + "/sys",
+		opts: Options{Ports: []string{"p0.7"}}, proc: root + "/proc", sys: root + "/sys", boot: root + "/boot", lib: root + "/lib",
+		release:   "6.1.0-test",
 		caps:      func() (uint64, error) { return ^uint64(0), nil },
 		mapCreate: func() error { return nil },
 		force:     func(n int) (int, error) { return n, nil },
+		tables:    func() ([]flowtable, error) { return nil, nil },
+		take:      func(context.Context, []string) *survey { return &survey{} },
+		privFlags: func(string) (map[string]bool, error) { return nil, nil },
 	}
 }
 

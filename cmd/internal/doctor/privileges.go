@@ -8,14 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// needed are the capabilities of shuntd with the xdp driver, and what for.
+// needed are the capabilities of shuntd, which drivers need them, and what for.
 var needed = []struct {
 	bit  uint
 	name string
+	on   drivers
 }{
-	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN"}, // conntrack, attaching programs to ports
-	{unix.CAP_BPF, "CAP_BPF"},             // maps and programs
-	{unix.CAP_PERFMON, "CAP_PERFMON"},     // programs that read kernel structures
+	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", onKernel}, // conntrack, attaching programs to ports, filters
+	{unix.CAP_BPF, "CAP_BPF", onXDP},                // maps and programs
+	{unix.CAP_PERFMON, "CAP_PERFMON", onXDP},        // programs that read kernel structures
 }
 
 // effective reads the calling thread's effective capabilities.
@@ -28,27 +29,33 @@ func effective() (uint64, error) {
 	return uint64(data[1].Effective)<<32 | uint64(data[0].Effective), nil
 }
 
-// Lacking names the capabilities that this process would need and does not
-// have, none when all is well.
-func Lacking() ([]string, error) { return lacking(effective) }
+// Lacking names the capabilities that this process would need with a driver and
+// does not have, none when all is well.
+func Lacking(driver string) ([]string, error) {
+	missing, _, err := lacking(effective, familyOf(driver))
+	return missing, err
+}
 
-func lacking(caps func() (uint64, error)) ([]string, error) {
+func lacking(caps func() (uint64, error), on drivers) (missing, there []string, err error) {
 	have, err := caps()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []string
 	for _, n := range needed {
-		if have&(1<<n.bit) == 0 {
-			out = append(out, n.name)
+		switch {
+		case n.on&on == 0:
+		case have&(1<<n.bit) == 0:
+			missing = append(missing, n.name)
+		default:
+			there = append(there, n.name)
 		}
 	}
-	return out, nil
+	return missing, there, nil
 }
 
 func privileges(_ context.Context, h *host) []Finding {
 	f := Finding{Name: "privileges"}
-	missing, err := lacking(h.caps)
+	missing, there, err := lacking(h.caps, familyOf(h.opts.Driver))
 	switch {
 	case err != nil:
 		f.Level, f.Text = Warn, "could not be read: "+err.Error()
@@ -57,7 +64,7 @@ func privileges(_ context.Context, h *host) []Finding {
 		f.Text = "this process lacks " + strings.Join(missing, ", ") + "; what follows may be wrong for that reason"
 		f.Mend = "run it with sudo, or in a systemd unit: AmbientCapabilities=" + strings.Join(missing, " ")
 	default:
-		f.Text = "CAP_NET_ADMIN, CAP_BPF and CAP_PERFMON are there"
+		f.Text = strings.Join(there, ", ") + ": all there"
 	}
 	return []Finding{f}
 }

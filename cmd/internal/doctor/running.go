@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -17,11 +18,23 @@ func (h *host) running(ctx context.Context) []Finding {
 	if h.opts.Devices == nil {
 		return nil
 	}
-	devices, err := h.opts.Devices(ctx)
+	devices, err := h.daemonDevices(ctx)
 	if err != nil {
 		return []Finding{{Name: "daemon_ports", Level: Warn, Text: "the daemon does not say which ports it has: " + err.Error()}}
 	}
 	return append(h.runningPorts(devices), runningMode(devices)...)
+}
+
+// daemonDevices asks the daemon for its devices, once.
+func (h *host) daemonDevices(ctx context.Context) ([]*pb.Device, error) {
+	if h.opts.Devices == nil {
+		return nil, errors.New("there is no way to ask it")
+	}
+	if !h.asked {
+		h.asked = true
+		h.devices, h.silent = h.opts.Devices(ctx)
+	}
+	return h.devices, h.silent
 }
 
 func (h *host) runningPorts(devices []*pb.Device) []Finding {
