@@ -26,6 +26,7 @@ var ours = []row{
 	{"drivers/xdp/...", []string{"hwif", "drivers/xdp/..."}},
 	{"drivers/sim/...", []string{"hwif", "sim", "drivers/sim/..."}},
 	{"drivers/...", []string{"hwif", "tc/...", "switchdev/...", "drivers/flower"}},
+	{"drivers/flower/flowertest/...", []string{"hwif/...", "tc/...", "switchdev/...", "drivers/flower/...", "sim/simnic"}}, // the suite over an emulated card
 	{"sim", []string{"hwif", "hwif/flow"}},
 	{"sim/kernel/...", []string{"hwif", "hwif/flow", "hwif/offload", "sim", "sim/kernel/..."}},
 	{"sim/rig/...", []string{"sim/lab", "sim/traffic", "sim/rig/...", "proto/..."}}, // a client of the daemon
@@ -38,7 +39,7 @@ var ours = []row{
 
 // tests is what a _test.go file may import on top of its package's row: the
 // engine's tests run on the simulated card, a driver's on the suite.
-var tests = []string{"hwif/...", "sim/...", "drivers/sim"}
+var tests = []string{"hwif/...", "sim/...", "drivers/sim", "drivers/flower/flowertest"}
 
 // outside says where modules that are not ours may be imported. A module that
 // no row names is refused everywhere, so that each new one is a decision.
@@ -65,7 +66,7 @@ var outside = []row{
 var netlinkUsers = []string{"conntrack/...", "route/...", "switchdev/...", "tc/...", "drivers/xdp/...", "sim/lab/...", "cmd/internal/doctor"}
 
 // forTests are the packages that exist for tests alone.
-var forTests = []string{"hwif/hwiftest/...", "sim/lab/...", "sim/simnic/..."}
+var forTests = []string{"hwif/hwiftest/...", "sim/lab/...", "sim/simnic/...", "drivers/flower/flowertest/..."}
 
 // testModules may stand in _test.go files and in forTests: no program contains
 // them.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/shunt-offload/shunt/drivers"
 	"github.com/shunt-offload/shunt/drivers/flower"
+	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/switchdev"
 )
 
@@ -24,13 +25,19 @@ func Names() []string {
 	return out
 }
 
+// ByName finds a driver; Auto is none. The error names the words that there are.
+func ByName(name string) (hwif.Driver, error) {
+	d, err := drivers.ByName(name)
+	if err != nil {
+		return nil, fmt.Errorf("there is no driver %q; there are: %s", name, strings.Join(Names(), ", "))
+	}
+	return d, nil
+}
+
 // IsFlower reports whether a driver's word means a card behind tc flower.
 func IsFlower(name string) bool {
-	if name == Auto {
-		return true
-	}
 	_, ok := Flower(name)
-	return ok
+	return ok || name == Auto
 }
 
 // Flower finds a driver of a card behind tc flower by its name.
@@ -97,4 +104,25 @@ func choice(p *Port) (*flower.Driver, string) {
 		return nil, fmt.Sprintf("%s is a port of %s, a %s card, which cannot be used: %s; %s", p.Name, p.Dev.Handle, f.Name(), f.Profile.Refuse, xdpInstead)
 	}
 	return f, ""
+}
+
+// Unfit says why a driver cannot take rules to a port, and what mends it, or "". It
+// goes by what anybody may see: a mode that only root is told counts for nothing.
+func Unfit(f *flower.Driver, p *Port) string {
+	own, text := choice(p)
+	switch {
+	case text != "":
+		return text
+	case own.Name() != f.Name():
+		return fmt.Sprintf("%s is a port of %s, whose driver is %s, and not %s", p.Name, p.Dev.Handle, own.Name(), f.Name())
+	case p.Dev.Mode != switchdev.ModeUnknown:
+		text = f.Profile.Mode(p.Dev)
+	}
+	if text == "" && p.Port.TCOffload != switchdev.TCOffloadUnknown {
+		text = p.Port.OffloadRefused()
+	}
+	if text != "" {
+		text = p.Name + ": " + text
+	}
+	return text
 }

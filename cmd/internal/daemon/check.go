@@ -1,20 +1,21 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 
+	"github.com/shunt-offload/shunt/cmd/internal/card"
 	"github.com/shunt-offload/shunt/cmd/internal/config"
-	"github.com/shunt-offload/shunt/drivers"
 	"github.com/shunt-offload/shunt/hwif"
 )
 
 // check prints what was understood and looks at what can be seen without
 // touching anything: the driver, its settings, and whether the ports are there.
-func check(cfg *config.Config, out io.Writer) error {
+func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	text, err := cfg.Text()
 	if err != nil {
 		return err
@@ -22,33 +23,41 @@ func check(cfg *config.Config, out io.Writer) error {
 	if _, err := io.WriteString(out, text); err != nil {
 		return err
 	}
-	if err := preflight(cfg); err != nil {
+	driver, err := preflight(ctx, cfg)
+	if err != nil {
 		return usageError{err}
+	}
+	if cfg.NIC.Driver != driver.Name() {
+		fmt.Fprintf(out, "# driver %s is %s here\n", cfg.NIC.Driver, driver.Name())
 	}
 	fmt.Fprintln(out, "# well understood; shuntctl doctor looks at the host")
 	return nil
 }
 
-// preflight refuses drivers and ports that are not there, and what the driver
-// would refuse.
-func preflight(cfg *config.Config) error {
-	driver, err := drivers.ByName(cfg.NIC.Driver)
-	if err != nil {
-		return &config.Error{Key: "nic.driver", Text: err.Error()}
-	}
+// preflight finds the driver and refuses ports that are not there, and what the
+// driver would refuse.
+func preflight(ctx context.Context, cfg *config.Config) (hwif.Driver, error) {
 	if cfg.NIC.Driver == simDriver { // its ports are its own
-		if driver, _, err = scripted(0, newClock(), slog.New(slog.DiscardHandler)); err != nil {
-			return err
+		driver, _, err := scripted(0, newClock(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			return nil, err
 		}
-		return checkDriver(driver, cfg)
+		return driver, checkDriver(driver, cfg)
 	}
-	errs := []error{checkDriver(driver, cfg)}
+	var absent []error
 	for _, name := range cfg.NIC.Ports {
 		if _, err := net.InterfaceByName(name); err != nil {
-			errs = append(errs, &config.Error{Key: "nic.ports", Text: name + " is not there; ip -br link lists the interfaces that are"})
+			absent = append(absent, &config.Error{Key: "nic.ports", Text: name + " is not there; ip -br link lists the interfaces that are"})
 		}
 	}
-	return errors.Join(errs...)
+	if card.IsFlower(cfg.NIC.Driver) && len(absent) > 0 {
+		return nil, errors.Join(absent...) // a card is known by its ports
+	}
+	driver, err := driverOf(ctx, cfg)
+	if driver == nil {
+		return nil, err
+	}
+	return driver, errors.Join(append([]error{checkDriver(driver, cfg), err}, absent...)...)
 }
 
 // checkDriver asks a driver that can say so what it would refuse, and whether

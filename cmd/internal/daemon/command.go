@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/shunt-offload/shunt/cmd/internal/card"
 	"github.com/shunt-offload/shunt/cmd/internal/config"
 )
 
@@ -88,6 +89,7 @@ moment it should not be there.
 It reads ` + config.DefaultPath + ` if it exists; flags win over the file.
 SIGHUP reads the file again, SIGTERM gives every flow back to the kernel and ends.`,
 		Example: `  shuntd --nic xdp --ports eth0,eth1
+  shuntd --nic auto --ports p0,pf0vf0,pf0vf1
   shuntd --nic sim --story --socket /tmp/shuntd.sock
   shuntd --config shuntd.yaml --check
   shuntd --print-config > shuntd.yaml`,
@@ -114,7 +116,7 @@ SIGHUP reads the file again, SIGTERM gives every flow back to the kernel and end
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	fs.StringVar(&f.config, "config", "", "configuration `file` (default "+config.DefaultPath+", which may be missing)")
-	fs.StringVar(&f.driver, "nic", "", "the device's `driver`: xdp or sim")
+	fs.StringVar(&f.driver, "nic", "", "the device's `driver`: "+strings.Join(card.Names(), ", "))
 	fs.StringSliceVar(&f.ports, "ports", nil, "`interfaces` between which flows are forwarded, like eth0,eth1")
 	fs.StringVar(&f.onExit, "on-exit", "", "what becomes of the rules at the end: `flush` or keep")
 	fs.StringVar(&f.socket, "socket", "", "`path` of the API's unix socket")
@@ -137,7 +139,7 @@ func (f *flags) run(ctx context.Context, cmd *cobra.Command, hup <-chan os.Signa
 		return usageError{err}
 	}
 	if f.check {
-		return check(cfg, stdout)
+		return check(ctx, cfg, stdout)
 	}
 	return Run(ctx, Options{Config: cfg, Reload: load, HUP: hup, Story: f.story, Stderr: stderr})
 }

@@ -15,7 +15,6 @@ import (
 	"github.com/shunt-offload/shunt/cmd/internal/config"
 	"github.com/shunt-offload/shunt/cmd/internal/doctor"
 	"github.com/shunt-offload/shunt/cmd/internal/rpc"
-	"github.com/shunt-offload/shunt/drivers"
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/offload"
 )
@@ -95,17 +94,20 @@ func (d *daemon) open(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := preflight(d.cfg); err != nil {
+	driver, err := preflight(ctx, d.cfg)
+	if err != nil {
 		return usageError{err}
 	}
-	var err error
+	if d.cfg.NIC.Driver != driver.Name() {
+		d.log.Info("driver chosen by the ports", "driver", driver.Name(), "ports", d.cfg.NIC.Ports)
+	}
 	if d.listen, err = listen(d.cfg); err != nil {
 		return err
 	}
 	if isSim {
 		err = d.openScripted(ctx)
 	} else {
-		err = d.openKernel(ctx)
+		err = d.openKernel(ctx, driver)
 	}
 	if err != nil {
 		return err
@@ -125,11 +127,7 @@ func (d *daemon) makeLoop() (err error) {
 }
 
 // openKernel opens a device of this host, and the sources that follow its kernel.
-func (d *daemon) openKernel(ctx context.Context) error {
-	driver, err := drivers.ByName(d.cfg.NIC.Driver)
-	if err != nil {
-		return usageError{err}
-	}
+func (d *daemon) openKernel(ctx context.Context, driver hwif.Driver) (err error) {
 	if d.nic, err = openDevice(ctx, driver, d.cfg, nil, d.log); err != nil {
 		return err
 	}

@@ -67,3 +67,11 @@ func (n noted) Caps() hwif.Caps {
 	c.Notes = slices.Concat(c.Notes, n.notes)
 	return c
 }
+
+// Changed is the device's, which the embedded interface does not show.
+func (n noted) Changed() <-chan struct{} {
+	if w, ok := n.Device.(hwif.Notifier); ok {
+		return w.Changed()
+	}
+	return nil
+}
