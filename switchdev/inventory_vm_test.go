@@ -21,7 +21,7 @@ var profiles = []struct {
 	{"mlx5", ModeSwitchdev, TCOffloadOn},
 	{"ice", ModeSwitchdev, TCOffloadOff},
 	{"nfp", ModeSwitchdev, TCOffloadOn},
-	{"bnxt", ModeSwitchdev, TCOffloadOn},
+	{"bnxt", ModeSwitchdev, TCOffloadOffFixed}, // of this card only the name is played
 }
 
 // TestCardInventory reads a card of each profile, and holds it against what the
@@ -76,10 +76,8 @@ func TestCardInventory(t *testing.T) {
 // compareDevlink holds an inventory against the programs.
 func compareDevlink(t *testing.T, inv *Inventory) {
 	t.Helper()
-	var dev struct {
-		Dev map[string]struct{ Mode string }
-	}
-	says(t, &dev, "devlink -j dev eswitch show")
+	var dev struct{ Dev map[string]any }
+	says(t, &dev, "devlink -j dev")
 	var ports struct {
 		Port map[string]struct {
 			Netdev, Flavour      string
@@ -92,7 +90,11 @@ func compareDevlink(t *testing.T, inv *Inventory) {
 	says(t, &ports, "devlink -j port show")
 	n := 0
 	for _, d := range inv.Devices {
-		if got := dev.Dev[d.String()].Mode; got != d.Mode.String() {
+		var eswitch struct {
+			Dev map[string]struct{ Mode string }
+		}
+		says(t, &eswitch, "devlink -j dev eswitch show "+d.String())
+		if got := eswitch.Dev[d.String()].Mode; got != d.Mode.String() {
 			t.Errorf("%s: mode %s, devlink says %q", d.Handle, d.Mode, got)
 		}
 		for _, p := range d.Ports {

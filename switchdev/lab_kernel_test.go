@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -128,7 +129,8 @@ func follow(t testing.TB, w *Watcher) *watching {
 	return f
 }
 
-// until waits for an event that ok likes, and forgets it and all before it.
+// until waits for an event that ok likes, and forgets it. Events of different
+// sockets have no order among them.
 func (f *watching) until(what string, ok func(Event) bool) Event {
 	f.t.Helper()
 	late := time.After(wait)
@@ -136,7 +138,7 @@ func (f *watching) until(what string, ok func(Event) bool) Event {
 		f.mu.Lock()
 		for i, e := range f.said {
 			if ok(e) {
-				f.said = f.said[i+1:]
+				f.said = slices.Delete(f.said, i, i+1)
 				f.mu.Unlock()
 				return e
 			}

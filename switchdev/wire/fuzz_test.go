@@ -25,7 +25,7 @@ func FuzzLink(f *testing.F) {
 		nest(unix.IFLA_LINKINFO, str(unix.IFLA_INFO_KIND, "bond"), nest(unix.IFLA_INFO_DATA, put(unix.IFLA_BOND_MODE, 1)), str(unix.IFLA_INFO_SLAVE_KIND, "bond"), nest(unix.IFLA_INFO_SLAVE_DATA, put(1, 1)))), false)
 	f.Add(ifinfo(9, 0), true)
 	f.Add([]byte{}, false)
-	recorded(f, "RTM_NEWLINK", func(b []byte) { f.Add(b, false) })
+	recorded(f, true, func(b []byte) { f.Add(b, false) })
 	f.Fuzz(func(t *testing.T, b []byte, gone bool) {
 		l, ok, err := ParseLink(b, gone)
 		if !fuzzed(t, err) || !ok {
@@ -55,7 +55,7 @@ func FuzzDevlink(f *testing.F) {
 		nest(unix.DEVLINK_ATTR_PARAM_VALUES_LIST, nest(unix.DEVLINK_ATTR_PARAM_VALUE, u32(unix.DEVLINK_ATTR_PARAM_VALUE_DATA, 1))))))
 	f.Add(msg(handle(h0), nest(unix.DEVLINK_ATTR_DEV_STATS, nest(unix.DEVLINK_ATTR_RELOAD_STATS, u32(unix.DEVLINK_ATTR_RELOAD_STATS_VALUE, 1)))))
 	f.Add(msg(nest(1, u32(1, 7)), nest(2, put(1), u32(2, 64), nest(3, nest(1, u32(1, 5), str(2, "hw-tc-offload"), put(3))))))
-	recorded(f, "", func(b []byte) { f.Add(b) })
+	recorded(f, false, func(b []byte) { f.Add(b) })
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := ParsePort(b); fuzzed(t, err) && (!p.whole() || !p.HasIndex) {
 			t.Fatalf("half a port: %+v", p)
