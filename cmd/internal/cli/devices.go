@@ -12,13 +12,13 @@ import (
 )
 
 func (a *app) devices() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "devices",
 		Aliases: []string{"device"},
 		Short:   "Show devices: how full, what they can do, and which ports carry rules",
-		Long:    "Show each device: how full its table is, its ports, and why a port carries no rules.\n-o wide adds what it can match and do.",
-		Example: "  shuntctl devices -o wide",
-		Args:    exactly(0, ""),
+		Long:    "Show each device: how full its table is, its ports, where they can send, and why a\nport carries no rules. -o wide adds what it can match and do.",
+		Example: "  shuntctl devices -o wide\n  sudo shuntctl devices probe",
+		Args:    subcommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.call(cmd.Context(), func(ctx context.Context, c *client) error {
 				r, err := c.ListDevices(ctx, &pb.ListDevicesRequest{})
@@ -39,6 +39,8 @@ func (a *app) devices() *cobra.Command {
 			})
 		},
 	}
+	cmd.AddCommand(a.devicesProbe(), a.devicesMode())
+	return cmd
 }
 
 func (a *app) printDevice(d *pb.Device, space bool) error {

@@ -2,8 +2,9 @@
 // people, one JSON object per line for scripts.
 //
 // It is a client of the API shunt.v1 like any other: it knows nothing of the
-// engine, and every number that it prints came over the socket. Only `doctor`
-// looks at the host itself, because it is for the time when no daemon runs.
+// engine, and every number that it prints came over the socket. Only `doctor`,
+// `devices probe` and `devices mode` look at the host itself, because they are for
+// the time when no daemon runs.
 //
 //	arguments ──▶ verb ──▶ request ──▶ shuntd ──▶ response ──▶ table or JSON ──▶ stdout
 //	                                          └──▶ error ──▶ one line on stderr, and an exit code

@@ -5,9 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/shunt-offload/shunt/cmd/internal/card"
 	"github.com/shunt-offload/shunt/cmd/internal/doctor"
 	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
@@ -18,12 +21,15 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at this host: can shuntd work here, and what mends it if not",
 		Long: `Look at this host; no daemon need run: kernel, privileges, conntrack, forwarding,
-ports. Each finding that is not ok comes with the command that mends it. If a
+ports, and with --nic auto the cards behind them. Each finding that is not ok comes with the command that mends it. If a
 daemon answers, its ports and its mode are held against what is wanted. Nothing
 is changed. The exit code is 1 when shuntd cannot work like this.`,
-		Example: "  shuntctl doctor --ports eth0,eth1",
+		Example: "  shuntctl doctor --ports eth0,eth1\n  sudo shuntctl doctor --nic auto --ports p0,pf0vf0",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if _, err := card.ByName(opts.Driver); err != nil && opts.Driver != "" && opts.Driver != card.Auto {
+				return &usageError{fmt.Errorf("--nic: %w", err)}
+			}
 			opts.Socket, opts.Devices = a.socket, a.devicesOf
 			found := doctor.Run(cmd.Context(), opts)
 			if err := a.printFindings(found); err != nil {
@@ -36,7 +42,7 @@ is changed. The exit code is 1 when shuntd cannot work like this.`,
 		},
 	}
 	cmd.Flags().StringSliceVar(&opts.Ports, "ports", nil, "`interfaces` that shuntd is to use, like eth0,eth1")
-	cmd.Flags().StringVar(&opts.Driver, "nic", "", "the device's `driver`: xdp (default) or sim")
+	cmd.Flags().StringVar(&opts.Driver, "nic", "", "the device's `driver`: xdp (default), "+strings.Join(slices.DeleteFunc(card.Names(), func(n string) bool { return n == "xdp" }), ", "))
 	return cmd
 }
 
