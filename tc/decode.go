@@ -162,29 +162,28 @@ func (d *decoder) key(typ uint16, v []byte) bool {
 	return d.maskedKey(typ, v)
 }
 
-// ethertypes puts together what flower tells apart: a tagged filter has the
-// tag's type in ETH_TYPE and the frame's behind it.
+// ethertypes puts together what flower tells apart. A tagged filter is sent with
+// the tag's type in ETH_TYPE and the frame's in VLAN_ETH_TYPE; the kernel tells it
+// with the frame's in both (cls_flower.c:fl_dump_key), and the tag's in the
+// classifier's protocol, if that is not "all".
 func (d *decoder) ethertypes() {
 	m := &d.f.Rule.Match
-	eth := d.ethType
+	eth, tagged := d.ethType, d.hasVLAN || d.vlanEth != 0
 	switch {
-	case !d.hasEth:
-		if d.hasVLAN || d.vlanEth != 0 {
-			d.strange("a tag without eth_type")
-		}
+	case !d.hasEth && !tagged:
 		return
-	case eth == etherVLAN:
-		if d.vlanEth == 0 {
-			d.strange("any frame behind a tag")
-			return
-		}
+	case !tagged && eth == etherVLAN:
+		d.strange("any frame behind a tag")
+		return
+	case tagged && (d.vlanEth == 0 || d.hasEth && eth != etherVLAN && eth != d.vlanEth):
+		d.strange("a tag that is not 802.1Q before an ethertype")
+		return
+	case tagged && d.f.Protocol != etherVLAN && d.f.Protocol != etherAll:
+		d.strange("a tag of protocol %#04x", d.f.Protocol)
+		return
+	case tagged:
 		eth = d.vlanEth
-		if !d.hasVLAN {
-			d.f.AnyTag = true
-		}
-	case d.hasVLAN || d.vlanEth != 0:
-		d.strange("a tag that is not 802.1Q")
-		return
+		d.f.AnyTag = !d.hasVLAN
 	}
 	switch eth {
 	case hwif.IPv4.EtherType():

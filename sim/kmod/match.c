@@ -14,9 +14,18 @@ static void tag(const struct flow_match_vlan *m, __be16 *ktpid, u16 *ktci, __be1
 	*mtci = m->mask->vlan_id | m->mask->vlan_priority << VLAN_PRIO_SHIFT;
 }
 
+/* Both kinds of addresses lie in one union of flower's, so that a mask of one looks
+ * like a mask of the other; the control key says which it is. */
 static void addresses(const struct flow_rule *r, struct sn_key *key, struct sn_key *mask)
 {
-	if (flow_rule_match_key(r, FLOW_DISSECTOR_KEY_IPV4_ADDRS)) {
+	struct flow_match_control c;
+	u16 type = 0;
+
+	if (flow_rule_match_key(r, FLOW_DISSECTOR_KEY_CONTROL)) {
+		flow_rule_match_control(r, &c);
+		type = c.key->addr_type;
+	}
+	if (type == FLOW_DISSECTOR_KEY_IPV4_ADDRS) {
 		struct flow_match_ipv4_addrs m;
 
 		flow_rule_match_ipv4_addrs(r, &m);
@@ -25,7 +34,7 @@ static void addresses(const struct flow_rule *r, struct sn_key *key, struct sn_k
 		memcpy(key->ip_dst, &m.key->dst, 4);
 		memcpy(mask->ip_dst, &m.mask->dst, 4);
 	}
-	if (flow_rule_match_key(r, FLOW_DISSECTOR_KEY_IPV6_ADDRS)) {
+	if (type == FLOW_DISSECTOR_KEY_IPV6_ADDRS) {
 		struct flow_match_ipv6_addrs m;
 
 		flow_rule_match_ipv6_addrs(r, &m);
