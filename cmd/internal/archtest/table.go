@@ -63,7 +63,7 @@ var outside = []row{
 }
 
 // netlinkUsers are the packages that talk to the kernel about links and flows.
-var netlinkUsers = []string{"conntrack/...", "route/...", "switchdev/...", "tc/...", "drivers/xdp/...", "sim/lab/...", "cmd/internal/doctor"}
+var netlinkUsers = []string{"conntrack/...", "route/...", "switchdev/...", "tc/...", "drivers/xdp/...", "sim/lab/...", "cmd/internal/doctor", "cmd/shunt-bench"}
 
 // forTests are the packages that exist for tests alone.
 var forTests = []string{"hwif/hwiftest/...", "sim/lab/...", "sim/simnic/...", "drivers/flower/flowertest/..."}

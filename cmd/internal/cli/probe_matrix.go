@@ -24,6 +24,13 @@ type matrix struct {
 // column is a pair of ports, or of kinds of ports.
 type column struct{ in, out string }
 
+// Where a frame goes that leaves by the port that it came from, and before the
+// kind of a port of the card's other function.
+const (
+	itself = "itself"
+	other  = "other "
+)
+
 type place struct {
 	feature string
 	column
@@ -75,9 +82,9 @@ func kindsOf(ports []card.Port) func(f *flower.Finding) []column {
 	pair := func(in, out *card.Port) column {
 		switch {
 		case in == out:
-			return column{kind(in), "itself"}
+			return column{kind(in), itself}
 		case in.Port.Device != out.Port.Device:
-			return column{kind(in), "other " + kind(out)}
+			return column{kind(in), other + kind(out)}
 		}
 		return column{kind(in), kind(out)}
 	}
@@ -88,7 +95,7 @@ func kindsOf(ports []card.Port) func(f *flower.Finding) []column {
 		}
 		for i := range ports { // it forwards nothing: true of every pair that begins there
 			c := pair(in, &ports[i])
-			if !slices.Contains(cols, c) && c.out != "itself" {
+			if !slices.Contains(cols, c) && c.out != itself {
 				cols = append(cols, c)
 			}
 		}
@@ -99,7 +106,11 @@ func kindsOf(ports []card.Port) func(f *flower.Finding) []column {
 // namesOf names the columns by ports.
 func namesOf(ports []card.Port) func(f *flower.Finding) []column {
 	return func(f *flower.Finding) (cols []column) {
-		if f.Out != "" {
+		switch f.Out {
+		case "":
+		case f.In:
+			return []column{{f.In, itself}}
+		default:
 			return []column{{f.In, f.Out}}
 		}
 		for i := range ports {
@@ -155,6 +166,18 @@ func (m *matrix) number(r refusal) int {
 		at = len(m.refusals) - 1
 	}
 	return at + 1
+}
+
+// split tells pairs of ports from ports that are asked whether frames can turn back.
+func (m *matrix) split() (pairs, turns []column) {
+	for _, c := range m.columns {
+		if c.out == itself {
+			turns = append(turns, c)
+		} else {
+			pairs = append(pairs, c)
+		}
+	}
+	return pairs, turns
 }
 
 // differing are the features and columns where card and driver do not agree.

@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -11,9 +12,6 @@ import (
 	"github.com/shunt-offload/shunt/drivers/flower"
 	"github.com/shunt-offload/shunt/hwif"
 )
-
-// perTable is how many columns stand side by side in 100 columns of a screen.
-const perTable = 6
 
 // printProbe writes what was found of one group of ports.
 func (a *app) printProbe(g *card.Group, found []flower.Finding) error {
@@ -50,33 +48,47 @@ func (a *app) printProbe(g *card.Group, found []flower.Finding) error {
 		columns = namesOf(g.Ports)
 	}
 	m := newMatrix(found, columns)
-	for first := 0; first < len(m.columns); first += perTable {
-		last := min(first+perTable, len(m.columns))
-		if a.output == asWide {
-			first, last = 0, len(m.columns)
-		}
+	pairs, turns := m.split()
+	for part := range slices.Chunk(pairs, a.perTable(len(pairs))) {
 		fmt.Fprintln(a.out)
-		if err := a.printMatrix(m, m.columns[first:last]); err != nil {
+		if err := a.printMatrix(m, part); err != nil {
 			return err
-		}
-		if a.output == asWide {
-			break
 		}
 	}
 	fmt.Fprintln(a.out)
+	if slices.ContainsFunc(pairs, func(c column) bool { return strings.HasPrefix(c.out, other) }) {
+		line("other", "a port of the card's other function, "+g.Devices[len(g.Devices)-1].Handle.String()+" seen from "+g.Devices[0].Handle.String())
+	}
+	for _, c := range turns {
+		for _, row := range m.rows {
+			if t := m.cells[place{row, c}]; t.ok+t.no > 0 {
+				line("turns", fmt.Sprintf("%s, from %s back by it: %s", row, c.in, a.cellText(t)))
+			}
+		}
+	}
 	for i, r := range m.refusals {
-		fmt.Fprintf(a.out, "no %-2d     %s\n", i+1, r)
+		line(fmt.Sprintf("no %d", i+1), r.String())
 	}
 	a.printClaims(line, m, &caps)
 	return nil
 }
 
+// perTable is how many columns stand side by side: as many as 100 columns of a
+// screen have room for, and all of them where width was asked for.
+func (a *app) perTable(n int) int {
+	const room = 6
+	if a.output == asWide {
+		return max(n, 1)
+	}
+	return room
+}
+
 func (a *app) printMatrix(m *matrix, columns []column) error {
-	t := &table{screen: a.screen, heads: []string{"from"}}
-	to := []string{"to"}
+	t := &table{screen: a.screen, heads: []string{"FROM"}}
+	to := []string{"TO"}
 	for _, c := range columns {
-		t.heads = append(t.heads, c.in)
-		to = append(to, c.out)
+		t.heads = append(t.heads, a.screen.paint(plain, c.in))
+		to = append(to, a.screen.paint(plain, c.out))
 	}
 	t.row(to...)
 	for _, row := range m.rows {
@@ -116,14 +128,21 @@ func (r refusal) String() string {
 	if r.errno == 0 {
 		return r.text
 	}
-	return fmt.Sprintf("%s (%s), %s", unix.ErrnoName(r.errno), r.errno.Error(), text)
+	return fmt.Sprintf("%s (%s), %s", errnoName(r.errno), r.errno.Error(), text)
+}
+
+// errnoName is the kernel's own word, which has two for one number in libc.
+func errnoName(e unix.Errno) string {
+	if e == unix.EOPNOTSUPP {
+		return "EOPNOTSUPP"
+	}
+	return unix.ErrnoName(e)
 }
 
 // printClaims writes what no rule can measure, and where card and driver differ.
 func (a *app) printClaims(line func(name, text string), m *matrix, caps *hwif.Caps) {
-	fmt.Fprintln(a.out)
 	counters := caps.Counters.String()
-	if caps.Counters != hwif.CountersNone {
+	if caps.Counters != hwif.CountersNone && caps.CounterLag > 0 {
 		counters += ", up to " + span(caps.CounterLag) + " old"
 	}
 	line("counters", counters+" (the driver's word: only traffic could tell)")
@@ -190,7 +209,7 @@ func (a *app) printProbeJSON(g *card.Group, found []flower.Finding) error {
 			r := refusalOf(f.Err)
 			out.Text = r.text
 			if r.errno != 0 {
-				out.Errno = unix.ErrnoName(r.errno)
+				out.Errno = errnoName(r.errno)
 			}
 		}
 		if err := enc.Encode(out); err != nil {

@@ -103,6 +103,7 @@ func TestCardFindings(t *testing.T) {
 		"card": {"mlx5_core", nil, "card", OK, "pci/0000:03:00.0 is a card of kernel driver mlx5_core, firmware 22.35: driver mlx5", ""},
 		"card of another driver": {"mlx5_core", func(r *rack) { r.opts.Driver = "ice" }, "card", Fail, "its driver is mlx5, and ice was asked for",
 			"sudo shuntctl doctor --nic mlx5 --ports p0,vf0,vf1"},
+		"ice":          {"ice", nil, "card", Warn, "routed flows stay in software (action_unsupported)", ""},
 		"bnxt":         {"bnxt_en", nil, "card", Fail, "ignores TCP flags", "--nic xdp --ports p0,vf0,vf1"},
 		"unknown card": {"fancy", nil, "card", Fail, "no driver of ours knows it", "--nic xdp"},
 		"no cards": {"mlx5_core", func(r *rack) { r.s.devices, r.s.ports, r.opts.Ports = nil, nil, nil }, "ports", Fail, "devlink knows no card",

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/shunt-offload/shunt/cmd/internal/card"
+	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/switchdev"
 	"github.com/shunt-offload/shunt/switchdev/wire"
 )
@@ -87,6 +88,10 @@ func (h *host) card(d *switchdev.Device) Finding {
 		f.Mend = h.instead()
 	case want == card.Auto || want == own.Name():
 		f.Text = what + ": driver " + own.Name()
+		if caps := own.Profile.Caps(d.Mode); hwif.Routed&^caps.Actions != 0 {
+			f.Level = Warn
+			f.Text += ", which rewrites no header: routed flows stay in software (action_unsupported), and nothing goes in but verdicts"
+		}
 	default:
 		f.Level, f.Text = Fail, fmt.Sprintf("%s: its driver is %s, and %s was asked for", what, own.Name(), want)
 		f.Mend = strings.Replace(h.again(), "--nic "+want, "--nic "+own.Name(), 1)
