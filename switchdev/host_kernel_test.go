@@ -45,15 +45,16 @@ func TestReadHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []struct {
-		Ifindex            hwif.Ifindex
-		Ifname, Address    string
-		Master             string
-		Mtu                uint32
-		Flags              []string
-		Linkinfo           struct{ Info_kind string } //nolint:revive // ip's own name
-		Link_index         hwif.Ifindex               //nolint:revive // ip's own name
-		Link_netnsid       *int                       //nolint:revive // ip's own name
-		Operstate, Ifalias string
+		Ifindex  hwif.Ifindex
+		Ifname   string
+		Address  string
+		Master   string
+		MTU      uint32
+		Flags    []string
+		Linkinfo struct {
+			Kind string `json:"info_kind"`
+		}
+		Netnsid *int `json:"link_netnsid"`
 	}
 	if err := json.Unmarshal([]byte(l.sh("ip -d -j link")), &want); err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestReadHost(t *testing.T) {
 	for _, x := range want {
 		got, ok := inv.LinkByName(x.Ifname)
 		master, _ := inv.LinkByName(x.Master)
-		if !ok || got.Index != x.Ifindex || got.MTU != x.Mtu || got.Kind != x.Linkinfo.Info_kind || got.Master != master.Index || got.LowerForeign != (x.Link_netnsid != nil) ||
+		if !ok || got.Index != x.Ifindex || got.MTU != x.MTU || got.Kind != x.Linkinfo.Kind || got.Master != master.Index || got.LowerForeign != (x.Netnsid != nil) ||
 			got.Type == unix.ARPHRD_ETHER && got.MAC.String() != x.Address || got.Up() != strings.Contains(strings.Join(x.Flags, ","), "LOWER_UP") {
 			t.Errorf("%+v, ip has %+v", got, x)
 		}

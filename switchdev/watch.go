@@ -102,7 +102,7 @@ func (w *Watcher) Run(ctx context.Context, fn func(Event)) error {
 	defer func() {
 		close(stop)
 		for _, l := range w.listeners {
-			l.deadline(time.Unix(1, 0))
+			_ = l.deadline(time.Unix(1, 0)) // fails on a closed socket, whose reader has ended
 		}
 	}()
 	err := w.loop(ctx, ch, fn)
