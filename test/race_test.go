@@ -1,4 +1,4 @@
-//go:build netns && race
+//go:build (netns || vm) && race
 
 package e2e
 

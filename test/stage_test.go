@@ -1,4 +1,4 @@
-//go:build netns
+//go:build netns || vm
 
 package e2e
 
@@ -22,6 +22,8 @@ type stage struct {
 	*lab.Lab
 	d   *rig.Daemon
 	dir string
+	// closes are the states in which conntrack has to see a TCP connection end.
+	closes []string
 }
 
 // set makes a stage without a daemon.
@@ -31,7 +33,7 @@ func set(t *testing.T, opts lab.Options) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &stage{T: t, Lab: l, dir: t.TempDir()}
+	s := &stage{T: t, Lab: l, dir: t.TempDir(), closes: []string{"FIN_WAIT", "TIME_WAIT"}}
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {
 			t.Error(err)

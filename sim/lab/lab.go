@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"sync/atomic"
+
+	"github.com/shunt-offload/shunt/sim/simnic"
 )
 
 // Options say how the lab differs from the plain one. Zero values are defaults.
@@ -20,6 +22,13 @@ type Options struct {
 	// UDPTimeout is nf_conntrack_udp_timeout_stream in the router, in seconds;
 	// 0 leaves the kernel's 120.
 	UDPTimeout int
+	// NIC gives the router ports of an emulated card instead of plain cables: LANPort
+	// is the representor of its first VF, which is the client's interface, and WANPort
+	// its uplink, whose cable leads to the switch. The kernel must have the simnic
+	// module.
+	NIC *simnic.Options
+	// DNAT sends what is meant for Server4 to the server's address at next hop A.
+	DNAT bool
 	// Log gets one line per step at debug level; nil means silent.
 	Log *slog.Logger
 }
@@ -31,7 +40,11 @@ type Lab struct {
 	opts  Options
 	procs processes
 	made  []*Namespace
+	card  *simnic.Card
 }
+
+// Card is the router's emulated card, nil without one.
+func (l *Lab) Card() *simnic.Card { return l.card }
 
 // made counts the labs of this program, so that two can stand side by side.
 var serial atomic.Int32
@@ -90,6 +103,10 @@ func (l *Lab) build(ctx context.Context) error {
 func (l *Lab) Close() error {
 	l.procs.stopAll()
 	var errs []error
+	if l.card != nil { // before the namespaces that its interfaces are in
+		errs = append(errs, l.card.Close())
+		l.card = nil
+	}
 	for i := len(l.made) - 1; i >= 0; i-- {
 		errs = append(errs, l.made[i].remove())
 	}

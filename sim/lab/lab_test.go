@@ -51,7 +51,8 @@ func TestAMissingCounterIsAnError(t *testing.T) {
 }
 
 func TestNATIsLeftOutOnRequest(t *testing.T) {
-	if !strings.Contains(rules(true, LANPort), "masquerade") || strings.Contains(rules(false, LANPort), "masquerade") {
+	if !strings.Contains(rules(true, false, LANPort), "masquerade") || strings.Contains(rules(false, true, LANPort), "masquerade") ||
+		strings.Contains(rules(true, false, LANPort), "dnat to") || !strings.Contains(rules(false, true, LANPort), "dnat to") {
 		t.Error("masquerade does not follow the option")
 	}
 }

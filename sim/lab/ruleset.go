@@ -9,10 +9,20 @@ import (
 )
 
 // rules is what the router loads with `nft -f -`.
-func rules(nat bool, lan string) string {
+func rules(nat, dnat bool, lan string) string {
 	masquerade := ""
-	if nat {
+	if dnat {
 		masquerade = `
+table ip lab_dnat {
+	chain prerouting {
+		type nat hook prerouting priority dstnat
+		ip daddr ` + Server4.String() + ` dnat to ` + HopA.Addr4().String() + `
+	}
+}
+`
+	}
+	if nat {
+		masquerade += `
 table ip lab_nat {
 	chain postrouting {
 		type nat hook postrouting priority srcnat
@@ -40,7 +50,7 @@ table ip lab_nat {
 func (l *Lab) ruleset(ctx context.Context) error {
 	_, lan := l.lanPorts()
 	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(rules(!l.opts.NoNAT, lan))
+	cmd.Stdin = strings.NewReader(rules(!l.opts.NoNAT, l.opts.DNAT, lan))
 	_, err := l.Router.run(cmd)
 	return err
 }

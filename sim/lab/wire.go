@@ -20,14 +20,19 @@ const (
 
 // wire makes the links and brings them up.
 func (l *Lab) wire(context.Context) error {
+	ports := l.cables
+	if l.opts.NIC != nil {
+		ports = l.plug
+	}
+	if err := ports(); err != nil {
+		return err
+	}
 	for _, w := range []struct {
 		a     *Namespace
 		aName string
 		b     *Namespace
 		bName string
 	}{
-		{l.Client, ClientPort, l.Router, LANPort},
-		{l.Router, WANPort, l.Switch, toRouter},
 		{l.Server, serverA, l.Switch, toHopA},
 		{l.Server, serverB, l.Switch, toHopB},
 	} {
@@ -53,6 +58,11 @@ func (l *Lab) wire(context.Context) error {
 	}
 	return errors.Join(l.Client.up("lo", ClientPort), l.Router.up("lo", LANPort, WANPort),
 		l.Switch.up(bridge, toRouter, toHopA, toHopB), l.Server.up("lo", serverA, serverB))
+}
+
+// cables join the router's ports to the client and to the switch.
+func (l *Lab) cables() error {
+	return errors.Join(cable(l.Client, ClientPort, l.Router, LANPort), cable(l.Router, WANPort, l.Switch, toRouter))
 }
 
 // cable makes a veth pair with one end in each namespace. Both ends are made

@@ -21,6 +21,7 @@ import (
 // DaemonOptions: zero values are defaults.
 type DaemonOptions struct {
 	Dir      string   // for config, socket and log; required
+	Driver   string   // default xdp
 	Ports    []string // default lan0, wan0
 	Settings string   // the driver's, as YAML flow mapping: "{mode: generic}"
 	OnExit   string   // "flush" or "keep"
@@ -65,7 +66,7 @@ func (o *DaemonOptions) config(socket string) string {
 		return v
 	}
 	return fmt.Sprintf(`nic:
-  driver: xdp
+  driver: %s
   ports: [%s]
   count: 500ms
   settings: %s
@@ -85,7 +86,7 @@ metrics:
 log:
   level: %s
 on_exit: %s
-`, strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second),
+`, or(o.Driver, "xdp"), strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second),
 		duration(o.Relist, time.Second), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
 }
 

@@ -24,6 +24,7 @@ const ServerPort = 5001
 func Serve(l *lab.Lab, demo string) (*lab.Process, error) {
 	cmd := exec.Command(demo, "traffic", "serve",
 		"--listen", netip.AddrPortFrom(lab.Server4, ServerPort).String(),
+		"--listen", netip.AddrPortFrom(lab.HopA.Addr4(), ServerPort).String(), // where DNAT leads
 		"--listen", netip.AddrPortFrom(lab.Server6, ServerPort).String())
 	var errs bytes.Buffer
 	cmd.Stderr = &errs

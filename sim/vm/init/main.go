@@ -64,7 +64,7 @@ func setUp() (*os.File, error) {
 	if len(errs) > 0 {
 		return out, fmt.Errorf("%s", strings.Join(errs, "; "))
 	}
-	for k, v := range map[string]string{"PATH": "/bin", "HOME": "/root", "TMPDIR": "/tmp", "LD_LIBRARY_PATH": "/lib/x86_64-linux-gnu", "TERM": "xterm"} {
+	for k, v := range map[string]string{"PATH": "/bin", "SHUNT_BIN": "/bin", "HOME": "/root", "TMPDIR": "/tmp", "LD_LIBRARY_PATH": "/lib/x86_64-linux-gnu", "TERM": "xterm"} {
 		if err := os.Setenv(k, v); err != nil {
 			return out, err
 		}

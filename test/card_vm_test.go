@@ -1,0 +1,313 @@
+//go:build vm
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	shuntv1 "github.com/shunt-offload/shunt/proto/shunt/v1"
+	"github.com/shunt-offload/shunt/sim/lab"
+	"github.com/shunt-offload/shunt/sim/rig"
+	"github.com/shunt-offload/shunt/sim/simnic"
+	"github.com/shunt-offload/shunt/sim/traffic"
+)
+
+// long is a transfer that an emulated machine can follow: at this pace one packet in
+// a hundred is a quarter of a second.
+var long = traffic.TCPRequest{Bytes: 50_000_000, Rate: 2_000_000, Direction: traffic.Up, Seed: 1}
+
+// playCard is a stage whose router has an emulated mlx5 card between client and
+// server: the client is a VF, the server behind the uplink.
+func playCard(t *testing.T, lo lab.Options, do rig.DaemonOptions) *stage {
+	t.Helper()
+	if lo.NIC == nil {
+		lo.NIC = &simnic.Options{Profile: "mlx5", Mode: "switchdev"}
+	}
+	if do.Driver == "" {
+		do.Driver = "mlx5"
+	}
+	s := set(t, lo)
+	// A card leaves the FINs to the kernel and goes on with the last ACK, until the
+	// rules are out: conntrack may not see it, and then the entry ends in LAST_ACK.
+	s.closes = []string{"FIN_WAIT", "LAST_ACK"}
+	s.daemon(do)
+	return s
+}
+
+// inHW runs tc on both ports and wants one rule of the flow on each.
+func (s *stage) inHW() {
+	s.Helper()
+	for _, port := range []string{lab.LANPort, lab.WANPort} {
+		out, err := s.Router.Run(s.Context(), "tc", "-s", "filter", "show", "dev", port, "ingress", "pref", "11")
+		if err != nil {
+			s.Fatal(err)
+		}
+		if !strings.Contains(out, "skip_sw") || !strings.Contains(out, "in_hw in_hw_count 1") || strings.Contains(out, "not_in_hw") {
+			s.Errorf("tc filter show dev %s:\n%s", port, out)
+		}
+	}
+}
+
+// untouched wants the kernel to forward nothing for a while of a running transfer.
+func (s *stage) untouched(d time.Duration) {
+	s.Helper()
+	before, err := s.Forwarded(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	cards, err := s.Card().Stats()
+	if err != nil {
+		s.Fatal(err)
+	}
+	time.Sleep(d)
+	after, err := s.Forwarded(s.Context())
+	if err != nil {
+		s.Fatal(err)
+	}
+	later, err := s.Card().Stats()
+	if err != nil {
+		s.Fatal(err)
+	}
+	hits := later.Ports[lab.LANPort].Hit - cards.Ports[lab.LANPort].Hit
+	s.Logf("in %s the card forwarded %d frames from %s, the kernel %d packets", d, hits, lab.LANPort, after.Packets()-before.Packets())
+	if n := after.Packets() - before.Packets(); n != 0 || hits == 0 {
+		s.Errorf("the kernel forwarded %d packets and the card %d while the flow was offloaded", n, hits)
+	}
+}
+
+// story is a long transfer through the card, looked at in the middle.
+func (s *stage) story(version int) {
+	s.Helper()
+	s.carries(version, long)
+}
+
+func TestCardTCPMasquerade(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	s.story(4)
+}
+
+func TestCardTCPDNAT(t *testing.T) {
+	s := playCard(t, lab.Options{NoNAT: true, DNAT: true}, rig.DaemonOptions{})
+	s.story(4)
+}
+
+func TestCardTCPIPv6(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	s.story(6)
+}
+
+func TestCardTCPVLANToUntagged(t *testing.T) {
+	s := playCard(t, lab.Options{VLAN: 100}, rig.DaemonOptions{})
+	s.story(4)
+}
+
+func TestCardUDPWithSNATAndDNAT(t *testing.T) {
+	s := playCard(t, lab.Options{DNAT: true}, rig.DaemonOptions{})
+	four, six := s.steady(4, 12*time.Second), s.steady(6, 12*time.Second)
+	s.active(four)
+	s.active(six)
+	s.inHW()
+	s.untouched(2 * time.Second)
+	s.udpDone(four, 20)
+	s.udpDone(six, 20)
+}
+
+// A route, a neighbour and a link change under a transfer: what the card has follows.
+func TestCardFollowsTheNetwork(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.tcp(4, traffic.TCPRequest{Bytes: 30_000_000, Rate: 2_000_000, Direction: traffic.Up, Seed: 1})
+	s.active(tr)
+	s.inHW()
+	s.untouched(time.Second)
+	if err := s.UseHop4(t.Context(), lab.HopB); err != nil {
+		t.Fatal(err)
+	}
+	s.await(tr, "it left for the new route and is back", func(f *shuntv1.Flow) bool {
+		return rig.Left(f, shuntv1.Cause_CAUSE_ROUTE_CHANGED) && rig.Active(f)
+	})
+	if err := s.ChangeMAC(t.Context(), lab.HopB, "02:00:00:00:be:ef"); err != nil {
+		t.Fatal(err)
+	}
+	s.await(tr, "it left for the new MAC and is back", func(f *shuntv1.Flow) bool {
+		return rig.Left(f, shuntv1.Cause_CAUSE_NEIGHBOUR_CHANGED) && rig.Active(f)
+	})
+	s.untouched(time.Second)
+	s.tcpDone(tr)
+}
+
+// With an empty conntrack table there is nothing to be offloaded.
+func TestCardConntrackDelete(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.steady(4, 6*time.Second)
+	s.active(tr)
+	if _, err := s.Router.Run(t.Context(), "conntrack", "-D", "-p", "udp"); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("the old connection's rules are gone", func() error {
+		out, err := s.Router.Run(t.Context(), "conntrack", "-L", "-p", "udp")
+		_ = out
+		return err
+	})
+	<-tr.Ended()
+	s.eventually("no rule is left", func() error {
+		if n := s.cardUsed(); n > guards+2 {
+			return fmt.Errorf("%d rules in the card", n)
+		}
+		return nil
+	})
+}
+
+// guards are mlx5's, on two ports.
+const guards = 8
+
+func (s *stage) cardUsed() uint64 {
+	s.Helper()
+	st, err := s.Card().Stats()
+	if err != nil {
+		s.Fatal(err)
+	}
+	return st.Used
+}
+
+// A daemon that is killed leaves its rules, and the next one adopts them: the
+// transfer goes on in the card all the while.
+func TestCardKillAndAdopt(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{OnExit: "keep"})
+	tr := s.steady(4, 15*time.Second)
+	s.active(tr)
+	if err := s.d.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	s.untouched(time.Second)
+	if err := s.d.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.await(tr, "the new daemon has adopted it", rig.Active)
+	if n := s.cardUsed(); n != guards+2 {
+		t.Errorf("%d rules in the card, want %d: adopted, never doubled", n, guards+2)
+	}
+	if res, err := s.d.Agent.GetStats(t.Context(), &shuntv1.GetStatsRequest{}); err != nil || res.Stats.Adopted != 2 {
+		t.Errorf("adopted: %v, %v", res, err)
+	}
+	s.untouched(time.Second)
+	s.udpDone(tr, 50)
+}
+
+// SIGTERM gives everything back: no rule, no guard, no qdisc of ours.
+func TestCardFlushesAtTheEnd(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.steady(4, 6*time.Second)
+	s.active(tr)
+	if err := s.d.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.cardUsed(); n != 0 {
+		t.Errorf("%d rules are left in the card", n)
+	}
+	out, err := s.Router.Run(t.Context(), "tc", "qdisc", "show", "clsact")
+	if err != nil || strings.Contains(out, "clsact") {
+		t.Errorf("%q %v", out, err)
+	}
+	s.udpDone(tr, 50)
+}
+
+// A full table keeps a flow in software with its reason, both directions.
+func TestCardFull(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	if err := s.Card().Full(true); err != nil {
+		t.Fatal(err)
+	}
+	tr := s.steady(4, 10*time.Second)
+	f := s.await(tr, "it is refused", func(f *shuntv1.Flow) bool { return rig.InKernel(f) && hasReason(f, shuntv1.Reason_REASON_TABLE_FULL) })
+	t.Logf("%s", rig.Describe(f))
+	if n := s.cardUsed(); n != guards {
+		t.Errorf("%d rules in the card, want the %d guards: both directions or neither", n, guards)
+	}
+	if err := s.Card().Full(false); err != nil {
+		t.Fatal(err)
+	}
+	s.active(tr)
+	s.udpDone(tr, 20)
+}
+
+func hasReason(f *shuntv1.Flow, r shuntv1.Reason) bool {
+	for _, x := range f.Reasons {
+		if x == r {
+			return true
+		}
+	}
+	return false
+}
+
+// After a reset the card is empty while tc says in_hw: the rules are written again.
+func TestCardReset(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.steady(4, 12*time.Second)
+	s.active(tr)
+	if err := s.Card().Reset(); err != nil {
+		t.Fatal(err)
+	}
+	s.await(tr, "it came back after the reset", func(f *shuntv1.Flow) bool {
+		return rig.Left(f, shuntv1.Cause_CAUSE_DEVICE_RESET) && rig.Active(f)
+	})
+	if n := s.cardUsed(); n != guards+2 {
+		t.Errorf("%d rules in the card, want %d", n, guards+2)
+	}
+	s.untouched(time.Second)
+	s.udpDone(tr, 20)
+}
+
+// Somebody takes the qdisc away: it is made again, with guards and rules.
+func TestCardQdiscDeleted(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.steady(4, 15*time.Second)
+	s.active(tr)
+	if _, err := s.Router.Run(t.Context(), "tc", "filter", "add", "dev", lab.WANPort, "ingress", "protocol", "ip", "pref", "3", "flower", "skip_sw",
+		"dst_ip", "203.0.113.77", "action", "drop"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Router.Run(t.Context(), "tc", "qdisc", "del", "dev", lab.LANPort, "clsact"); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("it is repaired", func() error {
+		f, err := s.d.Get(t.Context(), tr)
+		if err != nil {
+			return err
+		}
+		if n := s.cardUsed(); !rig.Active(f) || n != guards+2+1 {
+			return fmt.Errorf("%d rules in the card; %s", n, rig.Describe(f))
+		}
+		return nil
+	})
+	s.untouched(time.Second)
+	out, err := s.Router.Run(t.Context(), "tc", "filter", "show", "dev", lab.WANPort, "ingress", "pref", "3")
+	if err != nil || !strings.Contains(out, "203.0.113.77") {
+		t.Errorf("somebody else's filter was touched: %q %v", out, err)
+	}
+	s.udpDone(tr, 200)
+}
+
+// A VF that is unplugged takes its flow's rules along, at both ports.
+func TestCardUnplug(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
+	tr := s.steady(4, 5*time.Second)
+	s.active(tr)
+	if err := s.Card().Unplug(0); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("no rule points to the VF that was", func() error {
+		rules, err := s.Card().Rules()
+		if err != nil {
+			return err
+		}
+		for _, r := range rules {
+			if strings.Contains(r.Acts, "redirect") {
+				return fmt.Errorf("still there: %+v", r)
+			}
+		}
+		return nil
+	})
+}
