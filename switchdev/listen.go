@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/mdlayher/genetlink"
@@ -15,6 +16,7 @@ import (
 type listener struct {
 	name     string
 	recv     func() ([]netlink.Message, error)
+	drain    func() error // throws away what is queued
 	deadline func(time.Time) error
 	close    func() error
 }
@@ -34,8 +36,7 @@ func listenLinks(buffer int) (*listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open rtnetlink notification socket: %w", err)
 	}
-	l := &listener{"rtnetlink", c.Receive, c.SetReadDeadline, c.Close}
-	err = c.SetReadBuffer(buffer)
+	l, err := listen("rtnetlink", c, buffer)
 	if err == nil {
 		err = c.JoinGroup(unix.RTNLGRP_LINK)
 	}
@@ -57,8 +58,9 @@ func listenDevlink(buffer int) (*listener, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, c.Close()
 	}
+	var l *listener
 	if err == nil {
-		err = c.SetReadBuffer(buffer)
+		l, err = listen("devlink", raw, buffer)
 	}
 	if err == nil {
 		err = joinGroup(c, &f, unix.DEVLINK_GENL_MCGRP_CONFIG_NAME)
@@ -67,7 +69,16 @@ func listenDevlink(buffer int) (*listener, error) {
 		c.Close()
 		return nil, fmt.Errorf("subscribe to devlink: %w", err)
 	}
-	return &listener{"devlink", raw.Receive, raw.SetReadDeadline, raw.Close}, nil
+	return l, nil
+}
+
+// listen makes a listener of a socket.
+func listen(name string, c *netlink.Conn, buffer int) (*listener, error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &listener{name, c.Receive, func() error { return drain(raw) }, c.SetReadDeadline, c.Close}, c.SetReadBuffer(buffer)
 }
 
 func joinGroup(c *genetlink.Conn, f *genetlink.Family, name string) error {
@@ -86,8 +97,12 @@ func (l *listener) run(out chan<- batch, stop <-chan struct{}, devlink bool) {
 		b := batch{msgs: msgs, devlink: devlink}
 		switch {
 		case errors.Is(err, unix.ENOBUFS):
+			// What was queued before the loss is older than what was lost, and so than
+			// the listing that follows, which it must not overwrite.
 			b.lost = true
-			l.drain(stop)
+			if err := l.drain(); err != nil {
+				b.err = fmt.Errorf("read %s notifications: %w", l.name, err)
+			}
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
@@ -104,34 +119,26 @@ func (l *listener) run(out chan<- batch, stop <-chan struct{}, devlink bool) {
 	}
 }
 
-const (
-	drained   = 5 * time.Millisecond // of silence
-	drainMost = 1 << 14              // messages: more than any receive buffer holds
-)
+// drainMost is more messages than a receive buffer holds.
+const drainMost = 1 << 16
 
-// drain throws away what was queued before a loss: it is older than what was
-// lost, and so than the listing that follows, which it must not overwrite.
-func (l *listener) drain(stop <-chan struct{}) {
-	defer func() {
-		select {
-		case <-stop: // the deadline is there to end us
-		default:
-			_ = l.deadline(time.Time{}) // fails on a closed socket, as the next recv does
+// drain throws away what is queued, without waiting for more.
+func drain(c syscall.RawConn) error {
+	var fail error
+	b := make([]byte, 1)
+	err := c.Read(func(fd uintptr) bool {
+		for range drainMost {
+			_, _, err := unix.Recvfrom(int(fd), b, unix.MSG_DONTWAIT) // what does not fit is cut off
+			switch {
+			case err == nil, errors.Is(err, unix.ENOBUFS), errors.Is(err, unix.EINTR):
+			case errors.Is(err, unix.EAGAIN):
+				return true
+			default:
+				fail = err
+				return true
+			}
 		}
-	}()
-	for n := 0; n < drainMost; {
-		select {
-		case <-stop:
-			return
-		default:
-		}
-		if l.deadline(time.Now().Add(drained)) != nil {
-			return
-		}
-		msgs, err := l.recv()
-		if err != nil && !errors.Is(err, unix.ENOBUFS) {
-			return
-		}
-		n += max(1, len(msgs))
-	}
+		return true
+	})
+	return errors.Join(err, fail)
 }

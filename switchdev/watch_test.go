@@ -54,6 +54,16 @@ func (e *ear) recv() ([]netlink.Message, error) {
 	}
 }
 
+func (e *ear) drain() error {
+	for {
+		select {
+		case <-e.queue:
+		default:
+			return nil
+		}
+	}
+}
+
 func (e *ear) deadline(t time.Time) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -82,7 +92,7 @@ func watch(t *testing.T, o WatchOptions, f func(w *watched)) {
 		w := &watched{k: k, links: newEar(), devlink: newEar(), ended: make(chan error, 1)}
 		none := func() error { return nil }
 		w.Watcher = &Watcher{conn: k.conn(), opts: o.defaults(), listeners: []*listener{
-			{"rtnetlink", w.links.recv, w.links.deadline, none}, {"devlink", w.devlink.recv, w.devlink.deadline, none}}}
+			{"rtnetlink", w.links.recv, w.links.drain, w.links.deadline, none}, {"devlink", w.devlink.recv, w.devlink.drain, w.devlink.deadline, none}}}
 		if err := w.first(t.Context()); err != nil {
 			t.Fatal(err)
 		}
