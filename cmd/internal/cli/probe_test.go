@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/shunt-offload/shunt/switchdev"
 	"github.com/shunt-offload/shunt/tc"
 )
+
+var update = flag.Bool("update", false, "rewrite what is compared; read the difference before you commit it")
 
 // bench is two functions of one ConnectX: an uplink and two VFs, and an uplink.
 func bench(t *testing.T) *card.Group {
@@ -94,7 +97,7 @@ func shown(t *testing.T, how output, s screen) string {
 // kernel's words, and where card and driver do not agree.
 func TestProbeTable(t *testing.T) {
 	got := shown(t, asTable, screen{})
-	if os.Getenv("UPDATE") != "" {
+	if *update {
 		if err := os.WriteFile("testdata/probe.golden", []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}

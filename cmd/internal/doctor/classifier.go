@@ -53,24 +53,33 @@ const (
 
 var ne = binary.NativeEndian
 
-// readClassifiers lists what hangs at an interface's ingress, whoever made it:
-// without keys, or with them where a classifier knows no short form (matchall, bpf),
-// which ends the kernel's list.
+// readClassifiers lists what hangs at an interface's ingress, whoever made it. It
+// asks for filters without their keys; of classifiers that know no such form
+// (matchall, bpf) the kernel then names no filter, and they are asked for again.
 func readClassifiers(ctx context.Context, dev hwif.Ifindex, block uint32) ([]classifier, error) {
-	out, err := listFilters(ctx, dev, block, true)
-	if err != nil && ctx.Err() == nil {
-		return listFilters(ctx, dev, block, false)
+	out, err := listFilters(ctx, dev, block, 0, true)
+	for i := range out {
+		if err == nil && out[i].kind != "flower" && out[i].filters == 0 {
+			var whole []classifier
+			whole, err = listFilters(ctx, dev, block, out[i].prio, false)
+			for _, c := range whole {
+				if c.chain == out[i].chain && c.kind == out[i].kind {
+					out[i] = c
+				}
+			}
+		}
 	}
 	return out, err
 }
 
-func listFilters(ctx context.Context, dev hwif.Ifindex, block uint32, terse bool) ([]classifier, error) {
+// listFilters lists those of one prio, or with 0 of all.
+func listFilters(ctx context.Context, dev hwif.Ifindex, block uint32, prio uint16, terse bool) ([]classifier, error) {
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("netlink socket: %w", err)
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, listRequest(dev, block, terse), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, listRequest(dev, block, prio, terse), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return nil, fmt.Errorf("list filters: %w", err)
 	}
 	var t tallies
@@ -99,8 +108,8 @@ func listFilters(ctx context.Context, dev hwif.Ifindex, block uint32, terse bool
 	}
 }
 
-// listRequest asks for all filters of an ingress.
-func listRequest(dev hwif.Ifindex, block uint32, terse bool) []byte {
+// listRequest asks for the filters of an ingress.
+func listRequest(dev hwif.Ifindex, block uint32, prio uint16, terse bool) []byte {
 	b := make([]byte, unix.SizeofNlMsghdr+sizeofTcmsg)
 	ne.PutUint16(b[4:], unix.RTM_GETTFILTER)
 	ne.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
@@ -108,6 +117,7 @@ func listRequest(dev hwif.Ifindex, block uint32, terse bool) []byte {
 	tcm := b[unix.SizeofNlMsghdr:]
 	ne.PutUint32(tcm[4:], uint32(dev))
 	ne.PutUint32(tcm[12:], ingressOf)
+	ne.PutUint32(tcm[16:], uint32(prio)<<16)
 	if block != 0 {
 		ne.PutUint32(tcm[4:], blockMagic)
 		ne.PutUint32(tcm[12:], block)
