@@ -37,47 +37,6 @@ func playCard(t *testing.T, lo lab.Options, do rig.DaemonOptions) *stage {
 	return s
 }
 
-// inHW runs tc on both ports and wants one rule of the flow on each.
-func (s *stage) inHW() {
-	s.Helper()
-	for _, port := range []string{lab.LANPort, lab.WANPort} {
-		out, err := s.Router.Run(s.Context(), "tc", "-s", "filter", "show", "dev", port, "ingress", "pref", "11")
-		if err != nil {
-			s.Fatal(err)
-		}
-		if !strings.Contains(out, "skip_sw") || !strings.Contains(out, "in_hw in_hw_count 1") || strings.Contains(out, "not_in_hw") {
-			s.Errorf("tc filter show dev %s:\n%s", port, out)
-		}
-	}
-}
-
-// untouched wants the kernel to forward nothing for a while of a running transfer.
-func (s *stage) untouched(d time.Duration) {
-	s.Helper()
-	before, err := s.Forwarded(s.Context())
-	if err != nil {
-		s.Fatal(err)
-	}
-	cards, err := s.Card().Stats()
-	if err != nil {
-		s.Fatal(err)
-	}
-	time.Sleep(d)
-	after, err := s.Forwarded(s.Context())
-	if err != nil {
-		s.Fatal(err)
-	}
-	later, err := s.Card().Stats()
-	if err != nil {
-		s.Fatal(err)
-	}
-	hits := later.Ports[lab.LANPort].Hit - cards.Ports[lab.LANPort].Hit
-	s.Logf("in %s the card forwarded %d frames from %s, the kernel %d packets", d, hits, lab.LANPort, after.Packets()-before.Packets())
-	if n := after.Packets() - before.Packets(); n != 0 || hits == 0 {
-		s.Errorf("the kernel forwarded %d packets and the card %d while the flow was offloaded", n, hits)
-	}
-}
-
 // story is a long transfer through the card, looked at in the middle.
 func (s *stage) story(version int) {
 	s.Helper()
