@@ -10,6 +10,7 @@ import (
 
 	"github.com/shunt-offload/shunt/cmd/internal/card"
 	"github.com/shunt-offload/shunt/cmd/internal/doctor"
+	"github.com/shunt-offload/shunt/drivers/flower"
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/switchdev"
 )
@@ -37,7 +38,10 @@ pair of ports, -o json a line for each question.`,
 			}
 			settings := map[string]string{}
 			if prio != "" {
-				settings["prio"] = prio
+				settings[flower.SettingPrio] = prio
+			}
+			if err := checkSettings(settings); err != nil {
+				return err
 			}
 			return a.probe(cmd.Context(), driver, ports, settings)
 		},
@@ -47,6 +51,16 @@ pair of ports, -o json a line for each question.`,
 	fs.StringVar(&driver, "nic", card.Auto, "the card's `driver`: auto or one of "+strings.Join(cardDrivers(), ", "))
 	fs.StringVar(&prio, "prio", "", "the first of shunt's seven tc `prefs`, as nic.settings.prio has it (default 10)")
 	return cmd
+}
+
+// checkSettings asks the driver that all cards share, which looks at nothing else.
+func checkSettings(settings map[string]string) error {
+	err := flower.New(flower.Generic).Check(hwif.OpenOptions{Ports: []string{"any"}, Settings: settings})
+	var he *hwif.Error
+	if errors.As(err, &he) {
+		return &usageError{fmt.Errorf("--%s: %s", he.Field, he.Text)}
+	}
+	return err
 }
 
 // cardDrivers are the words for cards behind tc flower, less auto.
