@@ -16,7 +16,7 @@ V ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-netns test-vm vm-shell bench bench-forward bench-vm generate generate-check lint fuzz clean
+.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-vm generate generate-check lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,11 @@ bench: ## figures: events per second, allocations per event, bytes per flow
 bench-forward: build ## figure: small UDP frames by the emulated NIC against the kernel (root)
 	@scripts/packages.sh demo
 	bin/shunt-bench forward
+
+demo-vm: ## the demo through an emulated switchdev card, on a stock kernel in qemu
+	@scripts/packages.sh vm
+	@$(GO) build -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm run --kernel '$(KERNEL)' -- shunt-demo --card
 
 bench-vm: ## figures: rules into, out of and counted in the simnic card, beside tc -batch, vishvananda/netlink and a replay
 	@scripts/packages.sh vm

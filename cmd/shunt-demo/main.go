@@ -30,13 +30,14 @@ func main() {
 
 func command() *cobra.Command {
 	var bin, logs string
+	var card bool
 	root := &cobra.Command{
 		Use:           "shunt-demo",
 		Short:         "Show shunt at work in a network of namespaces on this machine",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), bin, logs) },
+		RunE:          func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), bin, logs, card) },
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -44,11 +45,12 @@ func command() *cobra.Command {
 	}
 	root.Flags().StringVar(&bin, "bin", filepath.Dir(self), "folder of shuntd and shuntctl")
 	root.Flags().StringVar(&logs, "logs", "", "folder to keep shuntd's log and configuration in")
+	root.Flags().BoolVar(&card, "card", false, "through an emulated switchdev card; the kernel must have the simnic module (make demo-vm)")
 	root.AddCommand(trafficCommand())
 	return root
 }
 
-func demo(ctx context.Context, bin, logs string) (err error) {
+func demo(ctx context.Context, bin, logs string, card bool) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, limit)
@@ -69,7 +71,16 @@ func demo(ctx context.Context, bin, logs string) (err error) {
 	scr := newScreen(os.Stdout)
 	promises := &ledger{s: scr}
 	begin := time.Now()
-	if os.Geteuid() != 0 {
+	if card {
+		s := &cardStory{screen: scr, promises: promises, programs: programs, dir: dir}
+		err = s.tell(ctx)
+		if err != nil && s.d != nil && ctx.Err() == nil {
+			scr.Say("\nThe end of shuntd's log:\n%s", s.d.Tail(30))
+		}
+		if s.share > 0 {
+			scr.Say("\nfigure vm_nic_packet_share %.2f %%", s.share)
+		}
+	} else if os.Geteuid() != 0 {
 		scr.Say("Without root there are no namespaces and no XDP: this is the in-memory NIC with a scripted kernel.")
 		scr.Say("For real packets of real connections: sudo make demo")
 		err = (&simStory{screen: scr, promises: promises, programs: programs, dir: dir}).tell(ctx)
