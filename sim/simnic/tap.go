@@ -29,15 +29,24 @@ type Out struct {
 // Tap injects frames behind ports and looks where they come out. It needs all
 // interfaces up and in its own namespace, with nobody else talking on them.
 type Tap struct {
-	card      *Card
+	cards     map[string]*Card   // by port
 	far, near map[string]*packet // by port
 }
 
 // NewTap opens sockets at both sides of ports. The ports have no addresses, so
 // that the kernel answers nothing.
 func (c *Card) NewTap(ports ...string) (*Tap, error) {
-	t := &Tap{card: c, far: map[string]*packet{}, near: map[string]*packet{}}
+	cards := map[string]*Card{}
 	for _, p := range ports {
+		cards[p] = c
+	}
+	return NewTap(cards)
+}
+
+// NewTap is for ports of several cards.
+func NewTap(cards map[string]*Card) (*Tap, error) {
+	t := &Tap{cards: cards, far: map[string]*packet{}, near: map[string]*packet{}}
+	for p, c := range cards {
 		far, err := openPacket(c.Far(p))
 		if err != nil {
 			return nil, errors.Join(err, t.Close())
@@ -74,18 +83,18 @@ func (t *Tap) Inject(port string, frame []byte) (Out, error) {
 			p.drain()
 		}
 	}
-	before, err := t.card.Stats()
-	if err != nil {
-		return Out{}, err
-	}
-	src := t.far[port]
+	src, card := t.far[port], t.cards[port]
 	if src == nil {
 		return Out{}, fmt.Errorf("no tap at %s", port)
+	}
+	before, err := card.Stats()
+	if err != nil {
+		return Out{}, err
 	}
 	if err := unix.Send(src.fd, frame, 0); err != nil {
 		return Out{}, fmt.Errorf("send behind %s: %w", port, err)
 	}
-	after, err := t.card.Stats()
+	after, err := card.Stats()
 	if err != nil {
 		return Out{}, err
 	}

@@ -42,16 +42,19 @@ func Harness(t *testing.T, d *flower.Driver, o simnic.Options) *hwiftest.Harness
 		o.Mode = "switchdev"
 	}
 	c := Card(t, o)
-	return On(t, d, c, []string{c.VF(0), c.Uplink(0), c.VF(1)}, func() error { return c.Unplug(0) }, 0)
+	names := []string{c.VF(0), c.Uplink(0), c.VF(1)}
+	return On(t, d, map[string]*simnic.Card{names[0]: c, names[1]: c, names[2]: c}, names, func() error { return c.Unplug(0) }, 0)
 }
 
-// On is a harness on any ports of a card. vanish makes the port with this place in
-// names vanish; nil when none can.
-func On(t *testing.T, d *flower.Driver, c *simnic.Card, names []string, vanish func() error, which int) *hwiftest.Harness {
-	if err := c.Quieten(names...); err != nil {
-		t.Fatal(err)
+// On is a harness on ports of cards. vanish makes the port with this place in names
+// vanish; nil when none can.
+func On(t *testing.T, d *flower.Driver, cards map[string]*simnic.Card, names []string, vanish func() error, which int) *hwiftest.Harness {
+	for name, c := range cards {
+		if err := c.Quieten(name); err != nil {
+			t.Fatal(err)
+		}
 	}
-	tap, err := c.NewTap(names...)
+	tap, err := simnic.NewTap(cards)
 	if err != nil {
 		t.Fatal(err)
 	}
