@@ -1,6 +1,6 @@
 //go:build vm
 
-package bnxt_test
+package drivers_test
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ import (
 )
 
 // The card is recognised by its kernel driver, and refused with the reason.
-func TestRefused(t *testing.T) {
+func TestBnxtIsRefused(t *testing.T) {
 	c := flowertest.Card(t, simnic.Options{Profile: "bnxt"})
 	inv, err := switchdev.Read(t.Context())
 	if err != nil {
