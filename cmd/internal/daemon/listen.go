@@ -6,6 +6,7 @@ import (
 	"os/user"
 	"strconv"
 
+	"github.com/shunt-offload/shunt/cmd/internal/card"
 	"github.com/shunt-offload/shunt/cmd/internal/config"
 	"github.com/shunt-offload/shunt/cmd/internal/rpc"
 )
@@ -14,6 +15,7 @@ import (
 // two daemons apart, and a port that is taken is known at once.
 type listeners struct {
 	unix, tcp, metrics net.Listener
+	ports              []net.Listener // of cards behind tc flower: see hold
 }
 
 func listen(cfg *config.Config) (l listeners, err error) {
@@ -29,6 +31,11 @@ func listen(cfg *config.Config) (l listeners, err error) {
 	}
 	if l.unix, err = rpc.ListenUnix(cfg.API.Socket, rpc.UnixOptions{GID: gid}); err != nil {
 		return l, fmt.Errorf("api.socket: %w", err)
+	}
+	if card.IsFlower(cfg.NIC.Driver) {
+		if l.ports, err = hold(cfg.NIC.Ports); err != nil {
+			return l, err
+		}
 	}
 	if cfg.API.TCP != "" {
 		if l.tcp, err = rpc.ListenTCP(cfg.API.TCP); err != nil {
@@ -69,7 +76,7 @@ func (l *listeners) api() []net.Listener {
 
 // close closes what no server has closed; closing twice is harmless.
 func (l *listeners) close() {
-	for _, c := range []net.Listener{l.unix, l.tcp, l.metrics} {
+	for _, c := range append([]net.Listener{l.unix, l.tcp, l.metrics}, l.ports...) {
 		if c != nil {
 			_ = c.Close()
 		}

@@ -100,7 +100,8 @@ func TestCardFindings(t *testing.T) {
 		level      Level
 		text, mend string
 	}{
-		"card": {"mlx5_core", nil, "card", OK, "pci/0000:03:00.0 is a card of kernel driver mlx5_core, firmware 22.35: driver mlx5", ""},
+		"xdp on a card": {"mlx5_core", func(r *rack) { r.opts.Driver = "xdp" }, "hardware", OK, "p0, vf0, vf1: of a card that driver mlx5 takes", ""},
+		"card":          {"mlx5_core", nil, "card", OK, "pci/0000:03:00.0 is a card of kernel driver mlx5_core, firmware 22.35: driver mlx5", ""},
 		"card of another driver": {"mlx5_core", func(r *rack) { r.opts.Driver = "ice" }, "card", Fail, "its driver is mlx5, and ice was asked for",
 			"sudo shuntctl doctor --nic mlx5 --ports p0,vf0,vf1"},
 		"ice":          {"ice", nil, "card", Warn, "routed flows stay in software (action_unsupported)", ""},
@@ -209,7 +210,7 @@ func TestFilterFindings(t *testing.T) {
 		text, mend string
 	}{
 		"clsact there":      {nil, "clsact", OK, "there on p0, vf0, vf1", ""},
-		"clsact to be made": {func(r *rack) { r.s.ports[0].qdisc = tc.Clsact{} }, "clsact", OK, "vf0, vf1 have it; p0 get it from shuntd", ""},
+		"clsact to be made": {func(r *rack) { r.s.ports[0].qdisc = tc.Clsact{} }, "clsact", OK, "there on vf0, vf1; shuntd makes it on p0", ""},
 		"no clsact yet": {func(r *rack) {
 			for i := range r.s.ports {
 				r.s.ports[i].qdisc = tc.Clsact{}
@@ -217,7 +218,7 @@ func TestFilterFindings(t *testing.T) {
 		}, "clsact", OK, "not there yet on p0, vf0, vf1", ""},
 		"clsact lost": {func(r *rack) { r.s.ports[0].qdisc, r.opts.Devices = tc.Clsact{}, served("p0", "vf0") }, "clsact", Fail, "p0 has lost its clsact qdisc while shuntd runs",
 			"tc qdisc del dev p0 clsact"},
-		"not the daemon's port": {func(r *rack) { r.s.ports[1].qdisc, r.opts.Devices = tc.Clsact{}, served("p0") }, "clsact", OK, "vf0 get it", ""},
+		"not the daemon's port": {func(r *rack) { r.s.ports[1].qdisc, r.opts.Devices = tc.Clsact{}, served("p0") }, "clsact", OK, "shuntd makes it on vf0", ""},
 		"shared block":          {func(r *rack) { r.s.ports[1].qdisc.Block = 22 }, "clsact", Fail, "vf0 has the ingress of shared block 22", "tc qdisc del dev vf0 clsact"},
 
 		"nobody else": {func(r *rack) {

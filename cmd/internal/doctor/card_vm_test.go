@@ -173,7 +173,7 @@ func TestCardFilters(t *testing.T) {
 	look := func() []Finding { return judged(t, card.Auto, p, c.VF(0)) }
 	among(t, look(), "clsact", OK, "not there yet on "+p+", "+c.VF(0), "")
 	say(t, "tc qdisc add dev "+p+" clsact")
-	among(t, look(), "clsact", OK, p+" have it; "+c.VF(0)+" get it", "")
+	among(t, look(), "clsact", OK, "there on "+p+"; shuntd makes it on "+c.VF(0), "")
 	among(t, look(), "filters", OK, "nobody else", "")
 	say(t, "tc filter add dev "+p+" ingress pref 3 protocol ip flower skip_sw dst_ip 192.0.2.1 action drop")
 	among(t, look(), "filters", Warn, p+" has 1 filter (flower) at pref 3 that shunt did not make: they come before shunt's", "tc -s filter show dev "+p+" ingress pref 3")

@@ -45,6 +45,26 @@ func cards(ctx context.Context, h *host) []Finding {
 	return out
 }
 
+// hardware tells a user of the emulated NIC of a card that could do it.
+func hardware(ctx context.Context, h *host) []Finding {
+	var names []string
+	driver := ""
+	s := h.look(ctx)
+	for i := range s.ports {
+		p := &s.ports[i]
+		if p.Dev == nil {
+			continue
+		}
+		if own := card.Of(p.Dev); own != nil && own.Profile.Refuse == "" {
+			names, driver = append(names, p.Name), own.Name()
+		}
+	}
+	if len(h.opts.Ports) == 0 || len(names) == 0 {
+		return nil
+	}
+	return []Finding{{Name: "hardware", Text: fmt.Sprintf("%s: of a card that driver %s takes; doctor --nic auto says whether flows can go into it", list(names), driver)}}
+}
+
 // unnamed is for a run without ports: which there are.
 func unnamed(s *survey) Finding {
 	f := Finding{Name: "ports", Level: Warn, Text: "none named, so every port of every card was looked at", Mend: "shuntctl doctor --nic auto --ports p0,pf0vf0"}

@@ -35,7 +35,7 @@ func clsact(ctx context.Context, h *host) []Finding {
 	}
 	switch f := (Finding{Name: "clsact"}); {
 	case len(gets) > 0 && len(has) > 0:
-		f.Text = list(has) + " have it; " + list(gets) + " get it from shuntd"
+		f.Text = "there on " + list(has) + "; shuntd makes it on " + list(gets)
 		out = append(out, f)
 	case len(gets) > 0:
 		f.Text = "not there yet on " + list(gets) + "; shuntd makes it"

@@ -120,6 +120,7 @@ var checks = []check{
 	{onKernel, reversePath},
 	{onKernel, routeSysctls},
 	{onXDP, ports},
+	{onXDP, hardware},
 	{onFlower, cards},
 	{onFlower, eswitches},
 	{onFlower, cardPorts},
