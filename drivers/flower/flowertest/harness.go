@@ -9,6 +9,7 @@ import (
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/hwiftest"
 	"github.com/shunt-offload/shunt/sim/simnic"
+	"github.com/shunt-offload/shunt/switchdev"
 )
 
 // minFrame is the shortest frame that an Ethernet port carries, without its FCS.
@@ -43,7 +44,25 @@ func Harness(t *testing.T, d *flower.Driver, o simnic.Options) *hwiftest.Harness
 	}
 	c := Card(t, o)
 	names := []string{c.VF(0), c.Uplink(0), c.VF(1)}
+	offload(t, names)
 	return On(t, d, map[string]*simnic.Card{names[0]: c, names[1]: c, names[2]: c}, names, func() error { return c.Unplug(0) }, 0)
+}
+
+// offload turns hw-tc-offload on, which ice has off at first.
+func offload(t *testing.T, names []string) {
+	t.Helper()
+	conn, err := switchdev.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range names {
+		if err := conn.SetTCOffload(t.Context(), hwif.Ifindex(simnic.Index(n)), true); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 // On is a harness on ports of cards. vanish makes the port with this place in names
