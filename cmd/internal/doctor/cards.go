@@ -108,9 +108,13 @@ func (h *host) card(d *switchdev.Device) Finding {
 		f.Mend = h.instead()
 	case want == card.Auto || want == own.Name():
 		f.Text = what + ": driver " + own.Name()
-		if caps := own.Profile.Caps(d.Mode); hwif.Routed&^caps.Actions != 0 {
+		switch caps := own.Profile.Caps(d.Mode); {
+		case hwif.Routed&^caps.Actions != 0:
 			f.Level = Warn
-			f.Text += ", which rewrites no header: routed flows stay in software (action_unsupported), and nothing goes in but verdicts"
+			f.Text += ", which rewrites no header: routed flows stay in software, and nothing goes in but verdicts"
+		case caps.ExactTTL:
+			f.Level = Warn
+			f.Text += ", whose rules match one TTL: with which TTL packets arrive is not learnt yet, so routed flows stay in software (route_unobserved)"
 		}
 	default:
 		f.Level, f.Text = Fail, fmt.Sprintf("%s: its driver is %s, and %s was asked for", what, own.Name(), want)

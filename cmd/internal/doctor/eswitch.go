@@ -46,7 +46,7 @@ func eswitch(d *switchdev.Device) Finding {
 		f.Text = at + " is in legacy mode, without representors"
 		if own != nil && refused == "" {
 			f.Level = Warn
-			f.Text += ": flows between its uplinks can be offloaded (hairpin), as fast as its hairpin queues are, without VLAN tags and without guards for TTL 0 and 1; for VFs it needs switchdev mode"
+			f.Text += ": flows between its uplinks can be offloaded (hairpin), as fast as its hairpin queues are and without VLAN tags; for VFs it needs switchdev mode"
 		} else if refused != "" {
 			f.Text += ": " + refused
 		}
