@@ -8,7 +8,9 @@ TOOL = $(GO) tool -modfile=tools/go.mod
 RACE ?=
 FUZZTIME ?= 30s
 # What test-vm runs: KERNELS="6.1 6.12", PKGS="./tc ./switchdev", RUN=TestX; V=1 shows all output.
+# PROGRAMS are ours that the guest gets; PROGRAMS= leaves out all, for a quicker start.
 KERNELS ?= 6.1 6.12
+PROGRAMS ?= shuntd shuntctl shunt-demo shunt-bench
 PKGS ?=
 RUN ?=
 V ?=
@@ -40,13 +42,13 @@ test-netns: ## tests with namespaces, XDP, conntrack and real traffic (root)
 
 test-vm: ## tests on stock Debian kernels in qemu, with the simnic card
 	@scripts/packages.sh vm
-	@$(GO) build -o bin/ ./cmd/shunt-vm
-	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNELS)' --pkgs '$(PKGS)' --run '$(RUN)' $(if $(V),--verbose)
+	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNELS)' --pkgs '$(PKGS)' --run '$(RUN)' --programs '$(PROGRAMS)' $(if $(V),--verbose)
 
 vm-shell: ## a shell on such a kernel; exit ends it
 	@scripts/packages.sh vm
-	@$(GO) build -o bin/ ./cmd/shunt-vm
-	@GO='$(GO)' bin/shunt-vm shell --kernel '$(KERNEL)'
+	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm shell --kernel '$(KERNEL)' --programs '$(PROGRAMS)'
 
 bench: ## figures: events per second, allocations per event, bytes per flow
 	$(GO) run ./cmd/shunt-bench engine

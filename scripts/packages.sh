@@ -12,7 +12,7 @@ set -euo pipefail
 lab=(ip:iproute2 nft:nftables conntrack:conntrack ethtool:ethtool)
 test=(iperf3:iperf3 stdbuf:coreutils mount:mount)
 race=(gcc:gcc make:make)
-vm=(qemu-system-x86_64:qemu-system-x86 xz:xz-utils depmod:kmod dpkg:dpkg ping:iputils-ping ss:iproute2 ps:procps awk:mawk
+vm=(qemu-system-x86_64:qemu-system-x86 xz:xz-utils zstd:zstd depmod:kmod dpkg:dpkg ping:iputils-ping ss:iproute2 ps:procps awk:mawk
 	find:findutils strip:binutils bash:bash)
 generate=(clang:clang llvm-strip:llvm)
 headers=(/usr/include/bpf/bpf_helpers.h:libbpf-dev /usr/include/linux/bpf.h:linux-libc-dev)

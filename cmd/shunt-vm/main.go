@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -19,20 +18,29 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	if err := command().ExecuteContext(ctx); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+	err := command().ExecuteContext(ctx)
+	stop()
+	var code exitError
+	switch {
+	case err == nil:
+	case errors.As(err, &code): // the command has said why
+		os.Exit(int(code))
+	default:
 		fmt.Fprintln(os.Stderr, "shunt-vm:", err)
 		os.Exit(1)
 	}
 }
 
-// errFailed was told already.
-var errFailed = errors.New("failed; see above")
+// exitError is the exit code of what ran in the guest.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 
 type app struct {
-	cache  string
-	kernel string
+	config  vm.Config
+	kernels string
+	only    string // of the programs
 }
 
 func command() *cobra.Command {
@@ -42,12 +50,38 @@ func command() *cobra.Command {
 		Short:         "Run tests, a command or a shell on a stock Debian kernel in qemu, with the simnic card",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.complete()
+		},
 	}
-	root.PersistentFlags().StringVar(&a.cache, "cache", defaultCache(), "`folder` where kernels are kept")
-	root.PersistentFlags().StringVar(&a.kernel, "kernel", "6.12", "`series` to boot: "+strings.Join(vm.Series(), ", ")+"; several for test, with spaces between")
-	root.AddCommand(a.test(), a.run(), a.shell())
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.config.Cache, "cache", defaultCache(), "`folder` where kernels are kept")
+	flags.StringVar(&a.kernels, "kernel", "6.12", "`series` to boot: "+strings.Join(vm.Series(), ", ")+"; for test and check several, with spaces between")
+	flags.StringVar(&a.only, "programs", strings.Join(vm.Programs(), " "), "of ours that the guest gets; without those that do not compile just now")
+	root.AddCommand(a.test(), a.run(), a.shell(), a.check())
 	return root
 }
+
+// complete fills in what flags do not say.
+func (a *app) complete() error {
+	top, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(top, "sim/kmod/build.sh")); err != nil {
+		return errors.New("run it in the module's folder: sim/kmod is not here")
+	}
+	a.config.Top = top
+	a.config.Programs = fields(a.only)
+	a.config.Log = say
+	if a.config.Go = os.Getenv("GO"); a.config.Go == "" {
+		a.config.Go = "go"
+	}
+	a.config.Cache, err = filepath.Abs(a.config.Cache)
+	return err
+}
+
+func fields(list string) []string { return strings.Fields(strings.ReplaceAll(list, ",", " ")) }
 
 func defaultCache() string {
 	if c := os.Getenv("SHUNT_VM_CACHE"); c != "" {
@@ -59,89 +93,38 @@ func defaultCache() string {
 	return filepath.Join(os.TempDir(), "shunt-vm")
 }
 
-func say(format string, args ...any) { fmt.Printf("== "+format+"\n", args...) }
+// say tells what is being done, beside the output of what runs.
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "== "+format+"\n", args...) }
 
-// prepared is what every run needs.
-type prepared struct {
-	top, dir, cache string
-	built           *vm.Built
-}
-
-func (a *app) prepare(ctx context.Context, pkgs []string) (*prepared, error) {
-	top, err := os.Getwd()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(top, "sim/kmod/build.sh")); err != nil {
-		return nil, errors.New("run it in the module's folder: sim/kmod is not here")
-	}
-	cache, err := filepath.Abs(a.cache)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(cache, "build-")
-	if err != nil {
-		return nil, err
-	}
-	p := &prepared{top: top, dir: dir, cache: cache}
-	if p.built, err = vm.Build(ctx, top, dir, pkgs, say); err != nil {
-		p.close()
-		return nil, err
-	}
-	return p, nil
-}
-
-func (p *prepared) close() { _ = os.RemoveAll(p.dir) }
-
-func (a *app) run() *cobra.Command {
+func (a *app) check() *cobra.Command {
 	return &cobra.Command{
-		Use:     "run -- COMMAND ...",
-		Short:   "Run one command in the guest and give its output and exit code",
-		Example: "  shunt-vm run -- tc -V",
-		Args:    cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := a.prepare(cmd.Context(), nil)
-			if err != nil {
-				return err
-			}
-			defer p.close()
-			k, err := vm.Fetch(cmd.Context(), p.cache, a.kernel)
-			if err != nil {
-				return err
-			}
-			say("kernel %s", k.Release)
-			res, err := vm.Run(cmd.Context(), k, p.built, vm.Options{Top: p.top, Cache: p.cache, Plan: vm.Plan{Command: args}, Lines: func(l string) {
-				if !strings.HasPrefix(l, vm.Mark) {
-					fmt.Println(l)
-				}
-			}})
-			if err != nil {
-				return err
-			}
-			if bad := faults(res); len(bad) > 0 {
-				return errors.New(strings.Join(bad, "\n"))
-			}
-			if res.Code != 0 {
-				return fmt.Errorf("%s: exit code %d", args[0], res.Code)
-			}
-			return nil
+		Use:   "check",
+		Short: "Say why nothing can run here; fetch the kernels that something can run on",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.config.Check(cmd.Context(), fields(a.kernels))
 		},
 	}
 }
 
+// one is the machine for commands that boot one.
+func (a *app) one(ctx context.Context, plan vm.Plan) (*vm.Machine, error) {
+	machines, err := a.config.Prepare(ctx, []string{a.kernels}, nil, plan)
+	if err != nil {
+		return nil, err
+	}
+	return machines[0], nil
+}
+
 // faults are what a run did wrong, whatever its tests said.
 func faults(res *vm.Result) []string {
-	bad := append([]string(nil), res.Complaints...)
+	var bad []string
+	for _, c := range res.Complaints {
+		bad = append(bad, "the kernel complained "+c)
+	}
 	if res.Fault != "" {
 		tail := strings.Split(strings.TrimSpace(res.Console), "\n")
 		bad = append(bad, res.Fault+"\nthe console's end:\n"+strings.Join(tail[max(0, len(tail)-20):], "\n"))
 	}
 	return bad
 }
-
-// silence is how long a guest may say nothing: a package compiles nothing there,
-// and each test says when it begins.
-const silence = 5 * time.Minute

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +20,7 @@ func (a *app) test() *cobra.Command {
 		Example: "  shunt-vm test --kernel '6.1 6.12' --pkgs './tc ./drivers/mlx5' --run TestGolden",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.tests(cmd.Context(), strings.Fields(strings.ReplaceAll(pkgs, ",", " ")), pattern, verbose)
+			return a.tests(cmd.Context(), fields(pkgs), pattern, verbose)
 		},
 	}
 	cmd.Flags().StringVar(&pkgs, "pkgs", "", "`packages`, like \"./tc ./switchdev\"; all that have such tests by default")
@@ -29,47 +29,61 @@ func (a *app) test() *cobra.Command {
 	return cmd
 }
 
+// silence is how long a guest may say nothing: longer than its init lets a package
+// be silent, which can say more about it.
+const silence = 6 * time.Minute
+
 func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose bool) error {
+	began := time.Now()
 	if len(pkgs) == 0 {
-		top, err := os.Getwd()
-		if err != nil {
-			return err
-		}
-		if pkgs, err = vm.Packages(top); err != nil {
+		var err error
+		if pkgs, err = a.config.Packages(); err != nil {
 			return err
 		}
 	}
-	p, err := a.prepare(ctx, pkgs)
+	machines, err := a.config.Prepare(ctx, fields(a.kernels), pkgs, vm.Plan{Run: pattern})
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer func() {
+		for _, m := range machines {
+			_ = m.Close() // a run's folder; the next prune finds it otherwise
+		}
+	}()
+	say("ready after %.0f s", time.Since(began).Seconds())
 	ok := true
 	var figures []string
-	for _, short := range strings.Fields(strings.ReplaceAll(a.kernel, ",", " ")) {
-		k, err := vm.Fetch(ctx, p.cache, short)
+	for _, m := range machines {
+		fmt.Printf("== kernel %s\n", m.Kernel.Release)
+		rep := &vm.Report{W: os.Stdout, Verbose: verbose, Pattern: pattern != ""}
+		at := time.Now()
+		res, err := m.Boot(ctx, vm.Options{Lines: rep.Line, Silent: silence})
 		if err != nil {
-			return err
-		}
-		say("kernel %s", k.Release)
-		rep := &vm.Report{W: os.Stdout, Verbose: verbose}
-		res, err := vm.Run(ctx, k, p.built, vm.Options{Top: p.top, Cache: p.cache, Plan: vm.Plan{Run: pattern}, Lines: rep.Line, Silent: silence})
-		if err != nil {
+			if running := rep.Running(); running != "" {
+				err = fmt.Errorf("%w, in %s", err, running)
+			}
 			return err
 		}
 		rep.Close()
 		for _, f := range faults(res) {
-			fmt.Printf("FAULT kernel %s: %s\n", k.Release, f)
+			fmt.Printf("FAULT kernel %s: %s\n", m.Kernel.Release, f)
 			ok = false
 		}
-		ok = ok && rep.Failed == 0 && len(rep.Faults) == 0 && rep.Passed > 0
-		say("kernel %s: booted in %.1f s; %d passed, %d failed, %d skipped", k.Release, res.Boot.Seconds(), rep.Passed, rep.Failed, rep.Skipped)
-		figures = append(figures, fmt.Sprintf("figure vm_boot_seconds_%s %.1f s", short, res.Boot.Seconds()),
-			fmt.Sprintf("figure vm_tests_passed_%s %d tests", short, rep.Passed))
+		ok = ok && rep.OK()
+		fmt.Printf("== kernel %s: booted in %.1f s; %d passed, %d failed, %d skipped, in %.0f s\n", m.Kernel.Release, res.Boot.Seconds(),
+			rep.Passed, rep.Failed, rep.Skipped, time.Since(at).Seconds())
+		for _, f := range rep.Faults {
+			fmt.Printf("   %s\n", f)
+		}
+		figures = append(figures, fmt.Sprintf("figure vm_boot_seconds_%s %.1f s", m.Kernel.Series, res.Boot.Seconds()),
+			fmt.Sprintf("figure vm_tests_passed_%s %d tests", m.Kernel.Series, rep.Passed))
 	}
-	fmt.Println(strings.Join(figures, "\n"))
+	for _, f := range figures {
+		fmt.Println(f)
+	}
 	if !ok {
-		return errFailed
+		fmt.Println("FAILED; see above")
+		return exitError(1)
 	}
 	return nil
 }

@@ -5,30 +5,72 @@ import (
 	"strings"
 )
 
-// complaint are the words with which a kernel says that something is wrong with
-// itself.
-var complaint = regexp.MustCompile(`BUG:|Oops|WARNING:|Kernel panic|general protection|unable to handle|INFO: task .* blocked|` +
-	`rcu: INFO:|rcu_sched .*stall|possible recursive locking|possible circular locking|suspicious RCU usage|Call Trace:|` +
-	`double fault|stack segment|refcount_t:|list_(add|del) corruption|unregister_netdevice: waiting for|slab .*corrupt|soft lockup`)
+// complaints are the words with which a kernel says that something is wrong with
+// it.
+var complaints = []string{
+	`BUG:`, // null pointers, page faults, sleeping while atomic, scheduling while atomic
+	`kernel BUG at`,
+	`WARNING: `,
+	`Oops: `,
+	`Kernel panic - not syncing`,
+	`general protection fault`,
+	`invalid opcode: `,
+	`divide error: `,
+	`stack segment: `,
+	`double fault: `,
+	`INFO: task .* blocked for more than`,
+	`rcu: INFO: `,
+	`detected stalls? on CPU`,
+	`watchdog: .* lockup`,
+	`possible recursive locking detected`,
+	`possible circular locking dependency`,
+	`inconsistent lock state`,
+	`possible irq lock inversion`,
+	`suspicious RCU usage`,
+	`refcount_t: `,
+	`list_(add|del) corruption`,
+	`ODEBUG: `,
+	`UBSAN: `,
+	`Bad page `,
+	`slab .* corrupted|Object already free|Redzone overwritten|Poison overwritten`,
+	`page allocation failure`,
+	`Out of memory: `,
+	`unregister_netdevice: waiting for`, // leaked reference to an interface
+	`RTNL: assertion failed`,
+	`Call Trace:`,
+}
 
-// harmless are lines of the same look that say nothing about us.
-var harmless = regexp.MustCompile(`mitigations|spectre|retbleed|x86/cpu`)
+var complaint = regexp.MustCompile(strings.Join(complaints, "|"))
 
-// excerpt is how many lines after a complaint are shown.
-const excerpt = 30
+// excerpt is how many lines of a complaint are shown, two before its first among
+// them.
+const excerpt = 45
+
+// ConsoleMark begins what init writes to the console when a suite begins.
+const ConsoleMark = "shunt-vm: begin "
 
 // Complaints finds what the kernel should not have said on its console, each with
-// the lines that follow.
+// its surroundings, and with the suite that ran at the time.
 func Complaints(console string) []string {
-	lines := strings.Split(console, "\n")
+	lines := strings.Split(strings.ReplaceAll(console, "\r", ""), "\n")
 	var out []string
-	for i := 0; i < len(lines); i++ {
-		if !complaint.MatchString(lines[i]) || harmless.MatchString(lines[i]) {
+	during, shown := "", 0 // lines before shown are in an excerpt
+	for i, line := range lines {
+		if _, pkg, ok := strings.Cut(line, ConsoleMark); ok {
+			during = "during " + pkg + ":\n"
+		}
+		if i < shown || !complaint.MatchString(line) {
 			continue
 		}
 		end := min(i+excerpt, len(lines))
-		out = append(out, strings.Join(lines[i:end], "\n"))
-		i = end
+		for j := i; j < end; j++ {
+			if strings.Contains(lines[j], "---[ end trace") || strings.Contains(lines[j], ConsoleMark) {
+				end = j
+				break
+			}
+		}
+		out = append(out, during+strings.TrimRight(strings.Join(lines[max(shown, i-2):end], "\n"), "\n"))
+		shown = end
 	}
 	return out
 }

@@ -6,61 +6,61 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"os/exec"
+	"path"
 	"path/filepath"
-	"sort"
 	"strings"
 )
 
 // base makes the archive that is the same for every run on one kernel: modules and
-// programs. It is kept in the cache under a name that tells what went in.
-func base(ctx context.Context, cache string, k *Kernel, order []string) (string, error) {
-	ovsRoot, err := fetchOVS(ctx, cache)
+// programs. It is kept in the cache under a name that tells what went in: this
+// program itself, and the state of this host's packages.
+func (c *Config) base(ctx context.Context, k *Kernel, files []string) (string, error) {
+	ovsRoot, err := c.unpacked(ctx, "ovs", ovsSet)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("open vswitch: %w", err)
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, filepath.Base(k.Root), order, programs, libraries, extras, ovs, filepath.Base(ovsRoot))
-	for _, p := range programs {
-		if info, err := os.Stat(which(p)); err == nil {
-			fmt.Fprintln(sum, p, info.Size(), info.ModTime().UnixNano())
-		}
+	fmt.Fprintln(sum, filepath.Base(k.Root), filepath.Base(ovsRoot), files)
+	if info, err := os.Stat("/var/lib/dpkg/status"); err == nil {
+		fmt.Fprintln(sum, info.Size(), info.ModTime().UnixNano())
 	}
-	path := filepath.Join(cache, "base-"+k.Release+"-"+hex.EncodeToString(sum.Sum(nil)[:8])+".cpio")
-	if _, err := os.Stat(path); err == nil {
-		return path, nil
+	if err := hashSelf(sum); err != nil {
+		return "", err
 	}
-	if old, err := filepath.Glob(filepath.Join(cache, "base-"+k.Release+"-*.cpio")); err == nil {
-		for _, f := range old {
-			_ = os.Remove(f) // of other programs; a run that has it open keeps it
-		}
+	at := filepath.Join(c.Cache, "base-"+k.Series+"-"+hex.EncodeToString(sum.Sum(nil)[:8])+".cpio")
+	if used(at) {
+		return at, nil
 	}
-	f, err := os.CreateTemp(cache, "base-*.tmp")
+	c.log("pack modules of %s and programs", k.Release)
+	old, _ := filepath.Glob(filepath.Join(c.Cache, "base-"+k.Series+"-*.cpio"))
+	for _, p := range old {
+		_ = os.Remove(p) // 60 MB each; whoever wants it makes it again
+	}
+	f, err := os.CreateTemp(c.Cache, "tmp-")
 	if err != nil {
 		return "", err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
 	a := newArchive(f)
-	for _, d := range []string{"dev", "proc", "sys", "run/netns", "tmp", "root", "etc", "var/run", "var/log", "usr/share"} {
+	for _, d := range []string{"dev", "proc", "sys", "run", "tmp", "root", "var/log", "var/lib", "usr/share", "etc/openvswitch"} {
 		a.dir(d)
 	}
 	a.char("dev/console", 5, 1)
 	a.char("dev/null", 1, 3)
-	a.file("etc/passwd", []byte("root:x:0:0:root:/root:/bin/sh\n"), 0o644)
+	a.file("etc/passwd", []byte("root:x:0:0:root:/root:/bin/bash\n"), 0o644)
 	a.file("etc/group", []byte("root:x:0:\n"), 0o644)
 	a.file("etc/nsswitch.conf", []byte("passwd: files\ngroup: files\nhosts: files\n"), 0o644)
 	a.file("etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost\n"), 0o644)
+	a.link("var/run", "/run")
 	for _, d := range []string{"usr/bin", "usr/sbin", "sbin", "usr/local/bin"} {
 		a.link(d, "/bin")
 	}
-	for _, m := range order {
-		data, err := plain(ctx, filepath.Join(k.Root, "lib", "modules", k.Release, m))
-		if err != nil {
-			return "", err
-		}
-		a.file(modulePath(m), data, 0o644)
+	if err := c.addModules(ctx, a, k, files); err != nil {
+		return "", err
 	}
 	if err := addPrograms(ctx, a, ovsRoot); err != nil {
 		return "", err
@@ -70,132 +70,80 @@ func base(ctx context.Context, cache string, k *Kernel, order []string) (string,
 	if err := a.end(); err != nil {
 		return "", err
 	}
-	return path, os.Rename(f.Name(), path)
+	return at, os.Rename(f.Name(), at)
 }
 
-func modulePath(m string) string { return "/lib/modules/" + moduleName(m) + ".ko" }
-
-// simnic builds the module for a kernel.
-func simnic(ctx context.Context, top, out string, k *Kernel) (string, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(top, "sim/kmod/build.sh"), k.Root, k.Release, out)
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build simnic.ko for %s: %w\n%s", k.Release, err, text)
-	}
-	return filepath.Join(out, "simnic.ko"), nil
-}
-
-// Built is what was compiled for the guest.
-type Built struct {
-	dir    string
-	suites []Suite
-	bins   []string // programs' names
-}
-
-// guestPrograms are the module's own programs that the guest has in its PATH.
-var guestPrograms = []string{"shuntd", "shuntctl", "shunt-demo", "shunt-bench"}
-
-// Build compiles the programs, init, and the test binaries of packages, into dir.
-// Everything is static: no library of this host is needed.
-func Build(ctx context.Context, top, dir string, pkgs []string, log func(string, ...any)) (*Built, error) {
-	b := &Built{dir: dir, bins: guestPrograms}
-	run := func(args ...string) error {
-		cmd := exec.CommandContext(ctx, goCommand(), args...)
-		cmd.Dir = top
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, out)
-		}
-		return nil
-	}
-	args := []string{"build", "-trimpath", "-ldflags=-s -w", "-o", filepath.Join(dir, "bin") + "/", "./sim/vm/init"}
-	for _, p := range guestPrograms {
-		args = append(args, "./cmd/"+p)
-	}
-	if err := run(args...); err != nil {
-		return nil, err
-	}
-	for _, p := range pkgs {
-		name := strings.ReplaceAll(strings.TrimPrefix(p, "./"), "/", "-") + ".test"
-		log("compile %s", p)
-		if err := run("test", "-c", "-trimpath", "-ldflags=-s -w", "-tags", "vm", "-o", filepath.Join(dir, name), p); err != nil {
-			return nil, err
-		}
-		b.suites = append(b.suites, Suite{Package: p, Binary: "/test/" + name, Dir: "/src/" + strings.TrimPrefix(p, "./"), Limit: suiteLimit})
-	}
-	return b, nil
-}
-
-// suiteLimit is how long one package may take, in seconds of an emulated machine.
-const suiteLimit = 900
-
-func goCommand() string {
-	if g := os.Getenv("GO"); g != "" {
-		return g
-	}
-	return "go"
-}
-
-// Packages finds those that have tests for the guest, as go names them.
-func Packages(top string) ([]string, error) {
-	cmd := exec.Command("grep", "-rl", "--include=*_test.go", "^//go:build vm", ".")
-	cmd.Dir = top
-	out, err := cmd.Output()
+// hashSelf adds the running program: what it packs, it has decided.
+func hashSelf(w io.Writer) error {
+	self, err := os.Executable()
 	if err != nil {
-		return nil, fmt.Errorf("no package has tests with the build tag vm: %w", err)
+		return err
 	}
-	seen := map[string]bool{}
-	var pkgs []string
-	for line := range strings.Lines(string(out)) {
-		if dir := filepath.Dir(strings.TrimSpace(line)); !seen[dir] {
-			seen[dir] = true
-			pkgs = append(pkgs, "./"+filepath.Clean(dir))
-		}
+	f, err := os.Open(self)
+	if err != nil {
+		return err
 	}
-	sort.Strings(pkgs)
-	return pkgs, nil
+	defer f.Close()
+	_, err = io.Copy(w, f)
+	return err
 }
 
 // initrd puts base and what is to be run into one file: the kernel unpacks
 // archives that follow one another.
-func initrd(top, dir, basePath, module string, b *Built, plan *Plan) (string, error) {
-	path := filepath.Join(dir, "initrd")
-	f, err := os.Create(path)
+func (c *Config) initrd(dir, basePath, module string, b *built, plan *Plan) (string, error) {
+	at := filepath.Join(dir, "initrd")
+	f, err := os.Create(at)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	data, err := os.ReadFile(basePath)
+	from, err := os.Open(basePath)
 	if err != nil {
 		return "", err
 	}
-	if _, err := f.Write(data); err != nil {
+	defer from.Close()
+	if _, err := io.Copy(f, from); err != nil {
 		return "", err
 	}
 	a := newArchive(f)
-	for _, d := range []string{"bin", "lib", "lib/x86_64-linux-gnu", "lib64", "dev", "proc", "sys", "etc", "tmp", "lib/modules"} {
+	for _, d := range []string{"bin", "lib", "lib/modules"} {
 		a.have[d] = true // base has them
 	}
-	a.copy("init", filepath.Join(b.dir, "bin", "init"))
-	for _, p := range b.bins {
-		a.copy("bin/"+p, filepath.Join(b.dir, "bin", p))
+	a.copy("init", b.init)
+	for _, p := range b.programs {
+		a.copy("bin/"+filepath.Base(p), p)
 	}
-	a.copy("lib/modules/simnic.ko", module)
+	a.copy(simnicPath, module)
 	for _, s := range b.suites {
-		a.copy(s.Binary, filepath.Join(b.dir, filepath.Base(s.Binary)))
+		a.copy(s.Binary, s.from)
 		a.dir(s.Dir)
-		if td := filepath.Join(top, s.Package, "testdata"); isDir(td) {
-			a.tree(filepath.Join(s.Dir, "testdata"), td)
-		}
+		a.folder(s.Dir, filepath.Join(c.Top, s.Package))
 	}
 	text, err := json.Marshal(plan)
 	if err != nil {
 		return "", err
 	}
 	a.file(PlanFile, text, 0o644)
-	return path, a.end()
+	return at, a.end()
 }
 
-func isDir(p string) bool {
-	info, err := os.Stat(p)
-	return err == nil && info.IsDir()
+// simnicPath is where the guest has our module.
+const simnicPath = "/lib/modules/simnic.ko"
+
+// folder adds what a package's tests may read: testdata, and the files beside the
+// sources.
+func (a *archive) folder(name, from string) {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	for _, e := range entries {
+		switch {
+		case e.IsDir() && e.Name() == "testdata":
+			a.tree(path.Join(name, e.Name()), filepath.Join(from, e.Name()))
+		case e.Type()&fs.ModeType == 0 && !strings.HasSuffix(e.Name(), ".go"):
+			a.copy(path.Join(name, e.Name()), filepath.Join(from, e.Name()))
+		}
+	}
 }

@@ -1,15 +1,11 @@
 package vm
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 )
 
@@ -18,134 +14,105 @@ type Kernel struct {
 	Series  string // "6.1"
 	Release string // "6.1.0-40-amd64"
 	Root    string // where its packages were unpacked
+	Image   string // what qemu boots
 }
 
-// Image is the kernel that qemu boots.
-func (k *Kernel) Image() string { return filepath.Join(k.Root, "boot", "vmlinuz-"+k.Release) }
-
-// series are the kernels that can be had, by the metapackage that names the newest.
-var series = map[string]string{"6.1": "linux-image-amd64", "6.12": "linux-image-6.12-amd64"}
+// series are the kernels that can be had: their names, and the metapackage that
+// depends on the newest of each.
+var series = []struct{ name, meta string }{
+	{"6.1", "linux-image-amd64"}, // Debian 12's own
+	{"6.12", "linux-image-6.12-amd64"},
+}
 
 // Series lists the kernels' short names.
-func Series() []string { return []string{"6.1", "6.12"} }
+func Series() []string {
+	var out []string
+	for _, s := range series {
+		out = append(out, s.name)
+	}
+	return out
+}
 
-// Fetch finds a kernel in the cache or brings it there: image, headers and the
-// scripts that build a module. The error names the package that is missing.
-func Fetch(ctx context.Context, cache, short string) (*Kernel, error) {
-	meta, ok := series[short]
-	if !ok {
-		return nil, fmt.Errorf("kernel %q is not known; there are: %s", short, strings.Join(Series(), ", "))
-	}
-	image, err := depends(ctx, meta, `^linux-image-[0-9]\S*-amd64$`)
-	if err != nil {
-		if k := newest(cache, short); k != nil {
-			return k, nil // no package list here, but an earlier run has had one
+// kernel finds a kernel in the cache or brings it there: image, headers and the
+// scripts that build a module.
+func (c *Config) kernel(ctx context.Context, name string) (*Kernel, error) {
+	meta := ""
+	for _, s := range series {
+		if s.name == name {
+			meta = s.meta
 		}
-		return nil, err
 	}
-	release := strings.TrimPrefix(image, "linux-image-")
-	headers := "linux-headers-" + release
-	version, err := candidate(ctx, image)
+	if meta == "" {
+		return nil, fmt.Errorf("kernel %q is not known; there are: %s", name, strings.Join(Series(), ", "))
+	}
+	root, err := c.unpacked(ctx, "kernel-"+name, func(ctx context.Context) (set, error) { return kernelSet(ctx, meta) })
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("kernel %s: %w", name, err)
 	}
-	k := &Kernel{Series: short, Release: release, Root: filepath.Join(cache, "kernel-"+short+"-"+strings.ReplaceAll(version, ":", "_"))}
-	if _, err := os.Stat(k.Root); err == nil {
-		return k, nil
+	images, err := filepath.Glob(filepath.Join(root, "boot", "vmlinuz-*"))
+	if err != nil || len(images) != 1 {
+		return nil, fmt.Errorf("kernel %s: %d images in %s/boot, not one; remove %s", name, len(images), root, root)
 	}
-	common, err := depends(ctx, headers, `^linux-headers-\S*-common$`)
-	if err != nil {
-		return nil, err
-	}
-	kbuild, err := depends(ctx, headers, `^linux-kbuild-\S*$`)
-	if err != nil {
-		return nil, err
-	}
-	if err := unpack(ctx, cache, k.Root, image, headers, common, kbuild); err != nil {
-		return nil, err
+	k := &Kernel{Series: name, Release: strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-"), Root: root}
+	if k.Image, err = plainImage(ctx, images[0], filepath.Join(root, "vmlinux")); err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", name, err)
 	}
 	return k, nil
 }
 
-// depends gives the first dependency of a package whose name fits.
-func depends(ctx context.Context, pkg, pattern string) (string, error) {
-	want := regexp.MustCompile(pattern)
-	for try := range 2 {
-		out, err := exec.CommandContext(ctx, "apt-cache", "depends", pkg).Output()
-		if errors.Is(err, exec.ErrNotFound) {
-			return "", errors.New("there is no apt-cache: the kernels come from Debian's packages, so this runs on Debian 12 or like it")
-		}
-		for line := range strings.Lines(string(out)) {
-			if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Depends: "); ok && want.MatchString(name) {
-				return name, nil
-			}
-		}
-		if try == 0 && os.Geteuid() == 0 {
-			if out, err := exec.CommandContext(ctx, "apt-get", "update", "-qq").CombinedOutput(); err != nil {
-				return "", fmt.Errorf("package %s is not known and apt-get update failed: %w: %s", pkg, err, bytes.TrimSpace(out))
-			}
-		}
-	}
-	return "", fmt.Errorf("package %s is not known to apt-cache, or depends on nothing like %s; run apt-get update, and see that Debian 12's security archive is among the sources", pkg, pattern)
-}
-
-func candidate(ctx context.Context, pkg string) (string, error) {
-	out, err := exec.CommandContext(ctx, "apt-cache", "show", "--no-all-versions", pkg).Output()
+func kernelSet(ctx context.Context, meta string) (set, error) {
+	graph, err := depends(ctx, meta)
 	if err != nil {
-		return "", fmt.Errorf("apt-cache show %s: %w", pkg, err)
+		return set{}, err
 	}
-	for line := range strings.Lines(string(out)) {
-		if v, ok := strings.CutPrefix(line, "Version: "); ok {
-			return strings.TrimSpace(v), nil
-		}
+	image, err := dependency(graph, meta, `^linux-image-[0-9]\S*-amd64$`)
+	if err != nil {
+		return set{}, err
 	}
-	return "", fmt.Errorf("apt-cache show %s tells no version", pkg)
+	version, err := candidate(ctx, image)
+	if err != nil {
+		return set{}, err
+	}
+	headers := "linux-headers-" + strings.TrimPrefix(image, "linux-image-")
+	if graph, err = depends(ctx, headers); err != nil {
+		return set{}, err
+	}
+	common, err1 := dependency(graph, headers, `^linux-headers-\S*-common$`)
+	kbuild, err2 := dependency(graph, headers, `^linux-kbuild-\S*$`)
+	return set{version, []string{image, headers, common, kbuild}}, errors.Join(err1, err2)
 }
 
-// unpack downloads packages and puts their files under root, all or nothing.
-func unpack(ctx context.Context, cache, root string, pkgs ...string) error {
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return err
+// plainImage gives the kernel without its own decompressor, which takes seconds in
+// emulation. Such an image is entered by PVH.
+func plainImage(ctx context.Context, image, path string) (string, error) {
+	if used(path) {
+		return path, nil
 	}
-	tmp, err := os.MkdirTemp(cache, "unpack-")
+	data, err := os.ReadFile(image)
+	if err != nil {
+		return "", err
+	}
+	payload, err := payloadOf(data)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", image, err)
+	}
+	plain, err := decompress(ctx, payload)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", image, err)
+	}
+	return path, writeWhole(path, plain)
+}
+
+// writeWhole makes a file that is there entirely or not at all.
+func writeWhole(path string, data []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), "tmp-")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
-	debs, tree := filepath.Join(tmp, "debs"), filepath.Join(tmp, "tree")
-	if err := errors.Join(os.Mkdir(debs, 0o777), os.Mkdir(tree, 0o755)); err != nil {
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err := f.Write(data); err != nil {
 		return err
 	}
-	for _, p := range pkgs {
-		// APT's own sandbox cannot enter a private cache; nothing is installed here.
-		cmd := exec.CommandContext(ctx, "apt-get", "-qq", "-o", "APT::Sandbox::User=root", "download", p)
-		cmd.Dir = debs
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get download %s: %w: %s", p, err, bytes.TrimSpace(out))
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(debs, "*.deb"))
-	if err != nil || len(files) != len(pkgs) {
-		return fmt.Errorf("apt-get download %s brought %d files: %w", strings.Join(pkgs, " "), len(files), err)
-	}
-	for _, f := range files {
-		if out, err := exec.CommandContext(ctx, "dpkg", "-x", f, tree).CombinedOutput(); err != nil {
-			return fmt.Errorf("dpkg -x %s: %w: %s", filepath.Base(f), err, bytes.TrimSpace(out))
-		}
-	}
-	if err := os.Rename(tree, root); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-// newest is the kernel of a series that was unpacked last, nil without one.
-func newest(cache, short string) *Kernel {
-	roots, _ := filepath.Glob(filepath.Join(cache, "kernel-"+short+"-*"))
-	for i := len(roots) - 1; i >= 0; i-- {
-		if images, _ := filepath.Glob(filepath.Join(roots[i], "boot", "vmlinuz-*")); len(images) == 1 {
-			return &Kernel{Series: short, Release: strings.TrimPrefix(filepath.Base(images[0]), "vmlinuz-"), Root: roots[i]}
-		}
-	}
-	return nil
+	return os.Rename(f.Name(), path)
 }

@@ -8,16 +8,15 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// Options of Run.
+// Options of Boot.
 type Options struct {
-	Top    string        // the module's folder
-	Cache  string        // where kernels and archives are kept
-	Plan   Plan          // Modules and Suites are filled in
 	Lines  func(string)  // gets what runs in the guest says, line by line; not for a shell
 	Stdin  io.Reader     // of a shell
 	Stdout io.Writer     // of a shell
@@ -26,81 +25,66 @@ type Options struct {
 
 // Result is one run of a machine.
 type Result struct {
-	Kernel     Kernel
-	Boot       time.Duration // from qemu's start to a machine that is ready
+	Boot       time.Duration // from qemu's start to a machine that is ready; 0 when it never was
 	Complaints []string      // what the kernel should not have said
 	Console    string        // all that it said
 	Code       int           // exit code of the command or the suites, -1 when none came
 	Fault      string        // why the machine did not come to its end; empty when it did
 }
 
-// Run boots the kernel, lets it do the plan, and waits for its end.
-func Run(ctx context.Context, k *Kernel, b *Built, opts Options) (*Result, error) {
-	order, err := k.loadOrder(ctx)
-	if err != nil {
-		return nil, err
-	}
-	basePath, err := base(ctx, opts.Cache, k, order)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(opts.Cache, "run-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	module, err := simnic(ctx, opts.Top, filepath.Join(dir, "kmod"), k)
-	if err != nil {
-		return nil, err
-	}
-	plan := opts.Plan
-	plan.Suites = b.suites
-	for _, m := range order {
-		plan.Modules = append(plan.Modules, modulePath(m))
-	}
-	plan.Modules = append(plan.Modules, "/lib/modules/simnic.ko")
-	rd, err := initrd(opts.Top, dir, basePath, module, b, &plan)
-	if err != nil {
-		return nil, err
-	}
-	return boot(ctx, k, rd, filepath.Join(dir, "console"), opts)
-}
-
 // memory of the guest in MiB: the archive, the programs' own, and room for a
 // table of some ten thousand rules with what tc keeps about each.
-const memory = 3072
+const memory = 2048
 
-func boot(ctx context.Context, k *Kernel, rd, console string, opts Options) (*Result, error) {
-	cmd := exec.Command("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", fmt.Sprint(memory),
-		"-display", "none", "-no-reboot", "-nodefaults", "-kernel", k.Image(), "-initrd", rd,
-		"-append", "console=ttyS0 loglevel=5 panic=-1 random.trust_cpu=on rcupdate.rcu_cpu_stall_timeout=120 mitigations=off",
-		"-serial", "file:"+console, "-serial", "stdio")
+// kernelWords are the kernel's command line. An oops ends the machine at once
+// (-no-reboot), instead of leaving locks held. What only costs time is left out:
+// self-tests of ciphers and certificates for modules, half of an emulated boot.
+var kernelWords = []string{
+	"console=ttyS0", "loglevel=5", "panic=-1", "oops=panic", "random.trust_cpu=on", "mitigations=off", "audit=0", "lsm=", "nokaslr",
+	"rcupdate.rcu_cpu_stall_timeout=120", "cryptomgr.notests",
+	"initcall_blacklist=crypto_kdf108_init,init_encrypted,jent_mod_init,load_system_certificate_list",
+}
+
+func (m *Machine) arguments() []string {
+	out := []string{"-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", fmt.Sprint(memory), "-display", "none", "-no-reboot",
+		"-nodefaults", "-no-user-config", "-kernel", m.Kernel.Image, "-initrd", m.initrd, "-append", strings.Join(kernelWords, " "),
+		"-serial", "file:" + m.console()}
+	// Ctrl-C is the guest's in a shell; otherwise this program ends qemu.
+	return append(out, "-chardev", "stdio,id=port,signal=off", "-serial", "chardev:port")
+}
+
+// Boot starts the machine, lets it do its plan, and waits for its end.
+func (m *Machine) Boot(ctx context.Context, opts Options) (*Result, error) {
+	// Qemu ends with the thread that started it, should this program be killed.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd := exec.Command(qemu, m.arguments()...)
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: !m.shell}
 	cmd.Stderr = os.Stderr
+	cmd.Stdin = opts.Stdin
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	cmd.Stdin = opts.Stdin
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			return nil, errors.New("qemu-system-x86_64 is not there; scripts/packages.sh vm installs it")
-		}
 		return nil, err
 	}
-	stop := context.AfterFunc(ctx, func() { _ = cmd.Process.Kill() })
-	defer stop()
-	res := &Result{Kernel: *k, Code: -1}
-	if opts.Plan.Shell {
+	kill := func() { _ = cmd.Process.Kill() } // fails when it has ended
+	defer context.AfterFunc(ctx, kill)()
+	res := &Result{Code: -1}
+	if m.shell {
 		_, _ = io.Copy(opts.Stdout, out)
 		res.Code = 0
 	} else {
-		listen(out, began, cmd, opts, res)
+		listen(out, opts, kill, func() { res.Boot = time.Since(began) }, res)
 	}
 	_ = cmd.Wait() // qemu's own exit code says nothing of the guest
-	if text, err := os.ReadFile(console); err == nil {
-		res.Console = string(text)
+	text, err := os.ReadFile(m.console())
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // qemu may not have come so far
+		return nil, err
 	}
+	res.Console = string(text)
 	res.Complaints = Complaints(res.Console)
 	if ctx.Err() != nil {
 		return res, ctx.Err()
@@ -112,19 +96,24 @@ func boot(ctx context.Context, k *Kernel, rd, console string, opts Options) (*Re
 }
 
 // listen takes what the guest says until it ends or falls silent.
-func listen(out io.Reader, began time.Time, cmd *exec.Cmd, opts Options, res *Result) {
+func listen(out io.Reader, opts Options, kill, ready func(), res *Result) {
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
-		sc := bufio.NewScanner(out)
-		sc.Buffer(nil, 1<<20)
-		for sc.Scan() {
-			lines <- sc.Text()
+		r := bufio.NewReader(out)
+		for {
+			line, err := r.ReadString('\n')
+			if line != "" {
+				lines <- strings.TrimRight(line, "\r\n")
+			}
+			if err != nil {
+				return
+			}
 		}
 	}()
 	silent := opts.Silent
 	if silent == 0 {
-		silent = 24 * time.Hour
+		silent = 365 * 24 * time.Hour
 	}
 	timer := time.NewTimer(silent)
 	defer timer.Stop()
@@ -136,16 +125,15 @@ func listen(out io.Reader, began time.Time, cmd *exec.Cmd, opts Options, res *Re
 				return
 			}
 			timer.Reset(silent)
-			line = strings.TrimSuffix(line, "\r")
-			word, rest, isWord := cutMark(line)
-			switch {
-			case !isWord:
-				last = line
-			case word == WordReady:
-				res.Boot = time.Since(began)
-			case word == WordDone:
-				_, _ = fmt.Sscan(rest, &res.Code)
-			case word == WordFail:
+			text, word, rest := cutMark(line)
+			switch word {
+			case "":
+				last = text
+			case WordReady:
+				ready()
+			case WordDone:
+				_, _ = fmt.Sscan(rest, &res.Code) // -1 stays when it is no number
+			case WordFail:
 				res.Fault = rest
 			}
 			if opts.Lines != nil {
@@ -153,20 +141,21 @@ func listen(out io.Reader, began time.Time, cmd *exec.Cmd, opts Options, res *Re
 			}
 		case <-timer.C:
 			res.Fault = fmt.Sprintf("nothing was said for %s; the last was: %s", silent, last)
-			_ = cmd.Process.Kill()
-			for range lines { // let the reader end
+			kill()
+			for range lines { // to the reader's end
 			}
 			return
 		}
 	}
 }
 
-// cutMark takes a line of init's own apart.
-func cutMark(line string) (word, rest string, ok bool) {
-	line, ok = strings.CutPrefix(line, Mark)
+// cutMark takes a line apart: text of what runs, and a word of init's own with its
+// values. What does not end its last line has both in one.
+func cutMark(line string) (text, word, rest string) {
+	text, after, ok := strings.Cut(line, Mark)
 	if !ok {
-		return "", "", false
+		return line, "", ""
 	}
-	word, rest, _ = strings.Cut(line, " ")
-	return word, rest, true
+	word, rest, _ = strings.Cut(after, " ")
+	return text, word, rest
 }

@@ -3,9 +3,9 @@ package vm
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -19,42 +19,45 @@ var modules = []string{
 	"act_tunnel_key", "act_police", "act_skbedit", "act_ct",
 	"nf_conntrack", "nf_conntrack_netlink", "nf_nat", "nf_tables", "nft_ct", "nft_nat", "nft_masq", "nft_redir", "nft_chain_nat",
 	"nft_limit", "nft_log", "nft_reject_inet", "nft_flow_offload", "nf_flow_table", "nf_flow_table_inet", "nf_defrag_ipv4", "nf_defrag_ipv6",
-	"8021q", "bonding", "dummy", "veth", "vrf", "macvlan", "vxlan", "geneve", "ip_gre", "bridge", "openvswitch", "nlmon",
+	"8021q", "bonding", "dummy", "veth", "vrf", "macvlan", "vxlan", "bridge", "openvswitch", "nlmon",
 }
 
-// loadOrder gives the files of modules and of what they need, under the kernel's
-// root, each before whoever needs it. Modules that are built in are left out.
-func (k *Kernel) loadOrder(ctx context.Context) ([]string, error) {
-	dir := filepath.Join(k.Root, "lib", "modules", k.Release)
-	if _, err := os.Stat(filepath.Join(dir, "modules.dep")); err != nil {
-		if out, err := exec.CommandContext(ctx, "depmod", "-b", k.Root, k.Release).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("depmod for %s: %w: %s", k.Release, err, bytes.TrimSpace(out))
-		}
-	}
-	dep, err := os.ReadFile(filepath.Join(dir, "modules.dep"))
-	if err != nil {
-		return nil, err
-	}
-	builtin, err := os.ReadFile(filepath.Join(dir, "modules.builtin"))
-	if err != nil {
-		return nil, err
-	}
-	return order(string(dep), string(builtin), modules)
+// atHand are modules that the guest's kernel asks modprobe for when somebody wants
+// them. One that a kernel does not have is left out.
+var atHand = []string{
+	"act_sample", "act_mpls", "act_nat", "act_bpf", "cls_bpf", "cls_u32", "cls_basic", "sch_htb", "sch_netem", "sch_prio", "sch_tbf", "sch_fq_codel",
+	"ifb", "team", "ipvlan", "tun", "geneve", "ip_gre", "ip6_gre", "ipip", "sit", "8021q", "mpls_router", "psample",
+	"nft_fib_inet", "nft_fib_ipv4", "nft_fib_ipv6", "nft_hash", "nft_numgen", "nft_quota", "nft_connlimit", "nft_objref", "nft_synproxy", "nft_tproxy",
+	"nft_socket", "nft_queue", "nft_tunnel", "nft_reject_netdev", "nft_dup_netdev", "nft_fwd_netdev", "nf_conntrack_ftp", "nf_nat_ftp", "nf_conntrack_sip",
+	"inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "netlink_diag", "af_packet_diag",
 }
 
-// order resolves names by modules.dep, whose lines are "FILE: DEPENDENCY...".
-func order(dep, builtin string, names []string) ([]string, error) {
-	needs, files, inside := map[string][]string{}, map[string]string{}, map[string]bool{}
+// index is what a kernel's modules.dep and modules.builtin say.
+type index struct {
+	needs  map[string][]string // file: files
+	files  map[string]string   // name: file
+	inside map[string]bool     // names of what is built in
+}
+
+// parseIndex reads modules.dep, whose lines are "FILE: DEPENDENCY...", and
+// modules.builtin, a file a line.
+func parseIndex(dep, builtin string) *index {
+	x := &index{needs: map[string][]string{}, files: map[string]string{}, inside: map[string]bool{}}
 	for line := range strings.Lines(dep) {
-		file, rest, ok := strings.Cut(strings.TrimSpace(line), ":")
-		if ok {
-			needs[file] = strings.Fields(rest)
-			files[moduleName(file)] = file
+		if file, rest, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
+			x.needs[file] = strings.Fields(rest)
+			x.files[moduleName(file)] = file
 		}
 	}
 	for line := range strings.Lines(builtin) {
-		inside[moduleName(strings.TrimSpace(line))] = true
+		x.inside[moduleName(strings.TrimSpace(line))] = true
 	}
+	return x
+}
+
+// order gives the files of modules and of what they need, each before whoever
+// needs it. Modules that are built in are left out.
+func (x *index) order(names []string) ([]string, error) {
 	var out []string
 	done := map[string]bool{}
 	var add func(file string)
@@ -63,21 +66,67 @@ func order(dep, builtin string, names []string) ([]string, error) {
 			return
 		}
 		done[file] = true
-		for _, d := range needs[file] {
+		for _, d := range x.needs[file] {
 			add(d)
 		}
 		out = append(out, file)
 	}
 	for _, n := range names {
-		file, ok := files[n]
+		file, ok := x.files[n]
 		switch {
 		case ok:
 			add(file)
-		case !inside[n]:
+		case !x.inside[n]:
 			return nil, fmt.Errorf("the kernel has no module %s", n)
 		}
 	}
 	return out, nil
+}
+
+// had are those of names that the kernel has as files.
+func (x *index) had(names []string) []string {
+	var out []string
+	for _, n := range names {
+		if x.files[n] != "" {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+func (k *Kernel) moduleDir() string { return filepath.Join(k.Root, "lib", "modules", k.Release) }
+
+// index reads the kernel's own, which depmod makes when a kernel is installed and
+// which is made here otherwise.
+func (k *Kernel) index(ctx context.Context) (*index, error) {
+	if _, err := os.Stat(filepath.Join(k.moduleDir(), "modules.dep")); err != nil {
+		if err := depmod(ctx, k.Root, k.Release); err != nil {
+			return nil, err
+		}
+	}
+	dep, err := os.ReadFile(filepath.Join(k.moduleDir(), "modules.dep"))
+	if err != nil {
+		return nil, err
+	}
+	builtin, err := os.ReadFile(filepath.Join(k.moduleDir(), "modules.builtin"))
+	if err != nil {
+		return nil, err
+	}
+	return parseIndex(string(dep), string(builtin)), nil
+}
+
+func depmod(ctx context.Context, root, release string) error {
+	if err := said(program(ctx, "", which("depmod"), "-b", root, release)); err != nil {
+		return fmt.Errorf("depmod for %s: %w", release, err)
+	}
+	return nil
+}
+
+// modulePath is where the guest has a module: uncompressed.
+func (k *Kernel) modulePath(file string) string {
+	dir, _ := path.Split(file)
+	base, _, _ := strings.Cut(path.Base(file), ".ko")
+	return path.Join("/lib/modules", k.Release, dir, base+".ko")
 }
 
 func moduleName(file string) string {
@@ -85,14 +134,61 @@ func moduleName(file string) string {
 	return strings.ReplaceAll(name, "-", "_")
 }
 
-// plain gives a module's bytes uncompressed.
-func plain(ctx context.Context, file string) ([]byte, error) {
-	if !strings.HasSuffix(file, ".xz") {
-		return os.ReadFile(file)
-	}
-	out, err := exec.CommandContext(ctx, "xz", "-dc", file).Output()
+// addModules puts modules into the archive, and the lists by which modprobe finds
+// them.
+func (c *Config) addModules(ctx context.Context, a *archive, k *Kernel, files []string) error {
+	tmp, err := os.MkdirTemp(c.Cache, "tmp-")
 	if err != nil {
-		return nil, fmt.Errorf("xz -dc %s: %w", file, err)
+		return err
 	}
-	return out, nil
+	defer os.RemoveAll(tmp)
+	for _, f := range files {
+		data, err := os.ReadFile(filepath.Join(k.moduleDir(), f))
+		if err != nil {
+			return err
+		}
+		if !bytes.HasPrefix(data, []byte("\x7fELF")) {
+			if data, err = decompress(ctx, data); err != nil {
+				return fmt.Errorf("%s: %w", f, err)
+			}
+		}
+		at := filepath.Join(tmp, k.modulePath(f))
+		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(at, unsigned(data), 0o644); err != nil {
+			return err
+		}
+	}
+	dir := filepath.Join(tmp, "lib/modules", k.Release)
+	for _, f := range []string{"modules.order", "modules.builtin", "modules.builtin.modinfo"} {
+		data, err := os.ReadFile(filepath.Join(k.moduleDir(), f))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, f), data, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := depmod(ctx, tmp, k.Release); err != nil {
+		return err
+	}
+	a.tree("/lib/modules/"+k.Release, dir)
+	return a.err
+}
+
+// unsigned takes the signature off a module: to verify one costs an emulated
+// machine some 30 ms, and simnic has none anyway. The trailer is the kernel's
+// struct module_signature, whose last word is the signature's length, and a magic.
+func unsigned(data []byte) []byte {
+	const magic, info = "~Module signature appended~\n", 12
+	body, ok := bytes.CutSuffix(data, []byte(magic))
+	if !ok || len(body) < info {
+		return data
+	}
+	n := int(binary.BigEndian.Uint32(body[len(body)-4:]))
+	if n > len(body)-info {
+		return data
+	}
+	return body[:len(body)-info-n]
 }

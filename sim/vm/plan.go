@@ -11,16 +11,18 @@ const (
 	WordReady = "ready" // the machine is up
 	WordBegin = "begin" // a suite begins: package
 	WordEnd   = "end"   // a suite has ended: package, exit code, seconds
-	WordDone  = "done"  // everything has run: exit code
+	WordLeft  = "left"  // what the suite left behind: package, text
 	WordFail  = "fail"  // init cannot go on: text
+	WordDone  = "done"  // everything has run: exit code
 )
 
 // Plan is what the guest is to do. One of Suites, Command and Shell is set.
 type Plan struct {
+	Release string   // of the kernel; tests find it in SHUNT_VM_RELEASE
 	Modules []string // paths, in the order in which they are loaded
 	Suites  []Suite
-	Run     string // pattern for -test.run, empty for all
-	Command []string
+	Run     string   // pattern for -test.run, empty for all
+	Command []string // is run in /root
 	Shell   bool
 	Rows    int // of the terminal, for a shell
 	Cols    int
@@ -31,5 +33,6 @@ type Suite struct {
 	Package string // "./tc"
 	Binary  string // path in the guest
 	Dir     string // working directory in the guest
-	Limit   int    // seconds
+	Limit   int    // seconds that it may take
+	Silent  int    // seconds that it may say nothing
 }
