@@ -13,6 +13,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/tc"
@@ -195,11 +196,14 @@ func (c *course) library() racer {
 			Actions: []netlink.Action{pedit, netlink.NewMirredAction(int(c.out.Ifindex))},
 		}
 	}
-	handle, err := netlink.NewHandle()
+	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	each := func(f func(*netlink.Flower) error) func(context.Context) error {
 		return func(context.Context) error {
 			for i := range filters {
-				if err := errors.Join(err, f(filters[i])); err != nil {
+				if err != nil {
+					return err
+				}
+				if err := f(filters[i]); err != nil {
 					return fmt.Errorf("rule %d: %w", i, err)
 				}
 			}
