@@ -105,7 +105,7 @@ func TestCardFindings(t *testing.T) {
 		"card of another driver": {"mlx5_core", func(r *rack) { r.opts.Driver = "ice" }, "card", Fail, "its driver is mlx5, and ice was asked for",
 			"sudo shuntctl doctor --nic mlx5 --ports p0,vf0,vf1"},
 		"ice":          {"ice", nil, "card", Warn, "rewrites no header: routed flows stay in software", ""},
-		"nfp": {"nfp", nil, "card", Warn, "match one TTL", ""},
+		"nfp":          {"nfp", nil, "card", Warn, "match one TTL", ""},
 		"bnxt":         {"bnxt_en", nil, "card", Fail, "ignores TCP flags", "--nic xdp --ports p0,vf0,vf1"},
 		"unknown card": {"fancy", nil, "card", Fail, "no driver of ours knows it", "--nic xdp"},
 		"no cards": {"mlx5_core", func(r *rack) { r.s.devices, r.s.ports, r.opts.Ports = nil, nil, nil }, "ports", Fail, "devlink knows no card",

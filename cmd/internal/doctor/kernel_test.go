@@ -99,7 +99,7 @@ func TestConfigGz(t *testing.T) {
 
 // message is one filter as the kernel lists it.
 func message(handle uint32, prio uint16, kind string, opts []byte) []byte {
-	b := make([]byte, 16+20)
+	b := append([]byte(nil), make([]byte, 16+20)...)
 	ne.PutUint16(b[4:], unix.RTM_NEWTFILTER)
 	ne.PutUint32(b[24:], handle)
 	ne.PutUint32(b[32:], uint32(prio)<<16)

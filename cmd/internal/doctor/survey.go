@@ -94,16 +94,6 @@ func (s *survey) named() (out []*switchdev.Device) {
 	return out
 }
 
-// on are the ports of one device that were looked at.
-func (s *survey) on(d *switchdev.Device) (out []*portLook) {
-	for i := range s.ports {
-		if p := &s.ports[i]; p.Dev != nil && p.Dev.Handle == d.Handle {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 // representors are a device's ports that stand for functions.
 func representors(d *switchdev.Device) (out []*switchdev.Port) {
 	for i := range d.Ports {
