@@ -27,6 +27,8 @@ func (v Verb) String() string { return [...]string{"add", "delete", "get"}[v] }
 type Request struct {
 	Verb   Verb
 	Filter *Filter // Delete and Get need Place, Protocol and Handle alone
+	// Checked says that the filter has passed Check in this shape.
+	Checked bool
 }
 
 // Response is the kernel's answer to one Request.
@@ -102,7 +104,7 @@ func (c *Conn) batch(s *Shape, reqs []Request, out []Response, start int) int {
 	for ; i < len(reqs) && len(w.at) < Batch; i++ {
 		out[i] = Response{}
 		f := reqs[i].Filter
-		if out[i].Err = complete(f); out[i].Err == nil && reqs[i].Verb == New {
+		if out[i].Err = complete(f); out[i].Err == nil && reqs[i].Verb == New && !reqs[i].Checked {
 			out[i].Err = Check(f, s)
 		}
 		if out[i].Err != nil {

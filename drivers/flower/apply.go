@@ -114,16 +114,38 @@ func (d *Device) fits(r *hwif.Rule, f *tc.Filter) error {
 
 // portOf finds a port of ours by its number. The caller holds mu.
 func (d *Device) portOf(r *hwif.Rule, i hwif.Ifindex) (*port, error) {
-	for _, p := range d.ports {
-		if p.Ifindex != i {
-			continue
-		}
+	if p := d.byIndex(i); p != nil {
 		if p.refused != "" {
 			return nil, &hwif.Error{Op: "install", Device: d.caps.Driver, Port: p.Name, Cookie: r.Cookie, Kind: hwif.KindGone, Text: p.refused}
 		}
 		return p, nil
 	}
 	return nil, &hwif.Error{Op: "install", Device: d.caps.Driver, Port: fmt.Sprintf("port %d", i), Cookie: r.Cookie, Kind: hwif.KindGone, Text: "not a port of this device"}
+}
+
+// byIndex finds a port by its number, nil without one. The caller holds mu.
+func (d *Device) byIndex(i hwif.Ifindex) *port {
+	if d.last[0] != nil && d.last[0].Ifindex == i {
+		return d.last[0]
+	}
+	if d.last[1] != nil && d.last[1].Ifindex == i {
+		return d.last[1]
+	}
+	for _, p := range d.ports {
+		if p.Ifindex == i {
+			d.last[1], d.last[0] = d.last[0], p
+			return p
+		}
+	}
+	return nil
+}
+
+// nameOf is a port's name for people. The caller holds mu.
+func (d *Device) nameOf(i hwif.Ifindex) string {
+	if p := d.byIndex(i); p != nil {
+		return p.Name
+	}
+	return fmt.Sprintf("port %d", i)
 }
 
 // tagged reports whether VLAN devices lie on the interface.
@@ -163,7 +185,7 @@ func (d *Device) filter() *tc.Filter {
 }
 
 func (d *Device) push(v tc.Verb, f *tc.Filter, at int, e *entry) {
-	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f})
+	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f, Checked: true}) // by fits
 	d.ops = append(d.ops, pending{at: at, entry: e})
 }
 
@@ -205,19 +227,13 @@ func (d *Device) readBack(k int) {
 // answer turns the kernel's into ours. The caller holds mu.
 func (d *Device) answer(op *hwif.Op, e *entry, f *tc.Filter, res *tc.Response, out *hwif.Result) {
 	e.busy = false
-	name := fmt.Sprintf("port %d", f.Ifindex)
-	for _, p := range d.ports {
-		if p.Ifindex == f.Ifindex {
-			name = p.Name
-		}
-	}
 	if op.Kind == hwif.OpRemove {
 		if res.Err != nil {
-			out.Err = d.failed("remove", name, op.Rule.Cookie, res.Err)
+			out.Err = d.failed("remove", d.nameOf(f.Ifindex), op.Rule.Cookie, res.Err)
 			if k := hwif.KindOf(out.Err); k != hwif.KindNotExist && k != hwif.KindGone {
 				return // it is still there
 			}
-			out.Err = &hwif.Error{Op: "remove", Device: d.caps.Driver, Port: name, Cookie: op.Rule.Cookie, Kind: hwif.KindNotExist, Err: res.Err}
+			out.Err = &hwif.Error{Op: "remove", Device: d.caps.Driver, Port: d.nameOf(f.Ifindex), Cookie: op.Rule.Cookie, Kind: hwif.KindNotExist, Err: res.Err}
 		} else if d.caps.Counters != hwif.CountersNone {
 			out.Final = e.count(res.Counter)
 		}
@@ -225,7 +241,7 @@ func (d *Device) answer(op *hwif.Op, e *entry, f *tc.Filter, res *tc.Response, o
 		return
 	}
 	if res.Err != nil {
-		out.Err = d.failed("install", name, op.Rule.Cookie, res.Err)
+		out.Err = d.failed("install", d.nameOf(f.Ifindex), op.Rule.Cookie, res.Err)
 		delete(d.rules, op.Rule.Cookie)
 		return
 	}

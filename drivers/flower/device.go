@@ -57,6 +57,7 @@ type Device struct {
 
 	mu      sync.Mutex
 	ports   map[string]*port // by name; those that are there
+	last    [2]*port         // that were asked for by number; nil after a change of ports
 	rules   map[hwif.Cookie]*entry
 	handles uint32 // the last that was given
 	round   uint64 // of listings: who came after one began is not missed by it

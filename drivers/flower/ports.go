@@ -67,7 +67,7 @@ func (d *Device) settle(ctx context.Context, starting bool) error {
 			}
 			anew = true
 			d.mu.Lock()
-			d.ports[name] = p
+			d.ports[name], d.last = p, [2]*port{}
 			d.mu.Unlock()
 		}
 		d.mayCarry(name)
@@ -109,6 +109,7 @@ func (d *Device) gone(name string, old *port) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	delete(d.ports, name)
+	d.last = [2]*port{}
 	for c, e := range d.rules {
 		if e.place.Ifindex == old.Ifindex {
 			delete(d.rules, c)
