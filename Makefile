@@ -32,7 +32,7 @@ demo: ## see it work: a lab with real traffic (root), or the in-memory NIC (anyo
 	bin/shunt-demo
 
 test: ## all tests that this machine allows, and which those were
-	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh unit netns
+	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh unit netns vm
 
 test-unit: ## tests that need no rights
 	@GO='$(GO)' RACE='$(RACE)' scripts/test.sh unit
@@ -77,7 +77,8 @@ lint: ## formatting, go vet, golangci-lint
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'not formatted: run gofmt -w'; exit 1; }
 	$(GO) vet ./...
 	$(GO) vet -tags netns ./...
-	$(TOOL) golangci-lint run --build-tags netns ./...
+	$(GO) vet -tags vm ./...
+	$(TOOL) golangci-lint run --build-tags netns,vm ./...
 
 fuzz: ## each fuzz test for FUZZTIME (30s)
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' scripts/fuzz.sh

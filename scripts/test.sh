@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Runs layers of tests and says which ran, and which could not and why.
 #
-#   test.sh [unit] [netns]
+#   test.sh [unit] [netns] [vm]
 #
 # unit    plain Go; needs no rights
 # netns   network namespaces, XDP, conntrack, real traffic; needs root
+# vm      Debian's kernels in qemu, with the emulated card; needs no rights, but
+#         Debian's packages: see scripts/packages.sh vm
 #
-# RACE=1 adds the race detector.
+# RACE=1 adds the race detector, but for vm, where it would want a C library.
+# KERNELS, PKGS, RUN, V, PROGRAMS narrow vm; see the Makefile.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,6 +37,20 @@ run() { # NAME go-test arguments
 	ran+=("$name")
 }
 
+# Why there can be no virtual machine here; empty when there can.
+vm_lacks() {
+	local said
+	if [ "$(uname -m)" != x86_64 ]; then
+		echo "the kernels are Debian's for amd64, and this machine is $(uname -m)"
+	elif ! said=$(scripts/packages.sh vm 2>&1); then
+		echo "${said##*$'\n'}"
+	elif ! said=$("$go" build -buildvcs=false -o bin/ ./cmd/shunt-vm 2>&1); then
+		return # the run below says so, and fails
+	elif ! said=$(bin/shunt-vm check --kernel "${KERNELS:-6.1 6.12}" 2>&1); then
+		echo "${said##*shunt-vm: }"
+	fi
+}
+
 scripts/packages.sh "$what"
 for layer in "$@"; do
 	case "$layer" in
@@ -50,8 +67,19 @@ for layer in "$@"; do
 		run "netns: ${pkgs[*]}" -p 1 -tags netns "${pkgs[@]}"
 		run "end to end: shuntd, shuntctl and real traffic in a lab" -tags netns -timeout 15m -v ./test
 		;;
+	vm)
+		lacks=$(vm_lacks)
+		if [ -n "$lacks" ]; then
+			left+=("vm: $lacks")
+			continue
+		fi
+		echo "== vm"
+		"$go" build -buildvcs=false -o bin/ ./cmd/shunt-vm
+		GO=$go bin/shunt-vm test --kernel "${KERNELS:-6.1 6.12}" --pkgs "${PKGS:-}" --run "${RUN:-}" ${PROGRAMS+--programs "$PROGRAMS"} ${V:+--verbose}
+		ran+=("vm: Debian's kernels ${KERNELS:-6.1 6.12} in qemu, with the emulated card")
+		;;
 	*)
-		echo "no layer $layer: unit, netns" >&2
+		echo "no layer $layer: unit, netns, vm" >&2
 		exit 2
 		;;
 	esac

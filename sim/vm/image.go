@@ -55,6 +55,7 @@ func (c *Config) base(ctx context.Context, k *Kernel, files []string) (string, e
 	a.file("etc/group", []byte("root:x:0:\n"), 0o644)
 	a.file("etc/nsswitch.conf", []byte("passwd: files\ngroup: files\nhosts: files\n"), 0o644)
 	a.file("etc/hosts", []byte("127.0.0.1 localhost\n::1 localhost\n"), 0o644)
+	a.file("etc/modprobe.d/interfaces.conf", []byte("options ifb numifbs=0\noptions bonding max_bonds=0\noptions dummy numdummies=0\n"), 0o644)
 	a.link("var/run", "/run")
 	for _, d := range []string{"usr/bin", "usr/sbin", "sbin", "usr/local/bin"} {
 		a.link(d, "/bin")

@@ -112,8 +112,10 @@ func (g *guest) setUp() error {
 			return err
 		}
 	}
-	if err := os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0); err != nil {
-		return err
+	for name, value := range sysctls {
+		if err := os.WriteFile("/proc/sys/"+name, []byte(value+"\n"), 0); err != nil {
+			return err
+		}
 	}
 	for _, m := range g.plan.Modules {
 		if err := load(m); err != nil {
@@ -127,7 +129,13 @@ func (g *guest) setUp() error {
 	return nil
 }
 
-// load loads one module. Some make interfaces of their own, which nobody asked for.
+var sysctls = map[string]string{
+	"kernel/printk_devkmsg":                 "on", // no limit on what init writes
+	"net/core/fb_tunnels_only_for_init_net": "2",  // no tunnel that nobody asked for
+}
+
+// load loads one module. Some make interfaces of their own, which nobody asked for;
+// of those that modprobe loads, /etc/modprobe.d says the same.
 func load(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
