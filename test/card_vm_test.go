@@ -15,9 +15,9 @@ import (
 	"github.com/shunt-offload/shunt/sim/traffic"
 )
 
-// long is a transfer that an emulated machine can follow: at this pace one packet in
+// paced is a long transfer that an emulated machine can follow: at this pace one packet in
 // a hundred is a quarter of a second.
-var long = traffic.TCPRequest{Bytes: 50_000_000, Rate: 2_000_000, Direction: traffic.Up, Seed: 1}
+var paced = traffic.TCPRequest{Bytes: 50_000_000, Rate: 2_000_000, Direction: traffic.Up, Seed: 1}
 
 // playCard is a stage whose router has an emulated mlx5 card between client and
 // server: the client is a VF, the server behind the uplink.
@@ -40,7 +40,7 @@ func playCard(t *testing.T, lo lab.Options, do rig.DaemonOptions) *stage {
 // story is a long transfer through the card, looked at in the middle.
 func (s *stage) story(version int) {
 	s.Helper()
-	s.carries(version, long)
+	s.carries(version, paced)
 }
 
 func TestCardTCPMasquerade(t *testing.T) {
