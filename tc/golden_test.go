@@ -160,7 +160,6 @@ func record(t *testing.T, list []sample) {
 	}
 }
 
-var iovBase = regexp.MustCompile(`iov_base="((?:\\x[0-9a-f]{2})*)"`)
 
 // sent is the RTM_NEWTFILTER message that tc gives to the kernel, as strace saw it.
 func sent(t *testing.T, args []string) []byte {

@@ -108,11 +108,11 @@ func (d *Device) prove(ctx context.Context) {
 		out := in.joins[0]
 		for i := range features {
 			f := &features[i]
-			if err := d.probe(ctx, f.rule(in.Ifindex, out, &d.caps)); err == nil {
+			err := d.probe(ctx, f.rule(in.Ifindex, out, &d.caps))
+			if err == nil {
 				continue
-			} else {
-				d.log.Info("the card refuses", "feature", f.name, "err", err)
 			}
+			d.log.Info("the card refuses", "feature", f.name, "err", err)
 			d.caps.Fields &^= f.fields &^ hwif.RoutedFlow
 			if basic := f.actions &^ hwif.Routed; basic != 0 {
 				d.caps.Actions &^= basic
