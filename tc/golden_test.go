@@ -160,7 +160,6 @@ func record(t *testing.T, list []sample) {
 	}
 }
 
-
 // sent is the RTM_NEWTFILTER message that tc gives to the kernel, as strace saw it.
 func sent(t *testing.T, args []string) []byte {
 	t.Helper()

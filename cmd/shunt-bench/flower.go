@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/drivers/mlx5"
 	"github.com/shunt-offload/shunt/hwif"
@@ -18,16 +21,18 @@ import (
 // wants a kernel with the simnic module: make bench-vm runs it in one.
 func flowerCommand() *cobra.Command {
 	var n, rounds int
+	var only []string
 	cmd := &cobra.Command{
 		Use:   "flower",
 		Short: "Rules into, out of and counted in an emulated card, beside tc, vishvananda/netlink and a replay of messages (in the guest)",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return benchFlower(cmd.Context(), n, rounds)
+			return benchFlower(cmd.Context(), n, rounds, only)
 		},
 	}
 	cmd.Flags().IntVar(&n, "rules", 20_000, "NAT rules in the card at once")
 	cmd.Flags().IntVar(&rounds, "rounds", 3, "rounds, each with everybody in another order")
+	cmd.Flags().StringSliceVar(&only, "only", nil, "let only racers run whose names begin so; no figures then")
 	return cmd
 }
 
@@ -42,7 +47,10 @@ type racer struct {
 }
 
 // lap is one racer's times in one round.
-type lap struct{ insert, sweep, remove time.Duration }
+type lap struct {
+	insert, sweep, remove time.Duration
+	user                  time.Duration // of the insertion: processor time outside the kernel, children's too
+}
 
 // course is what all racers run on.
 type course struct {
@@ -52,7 +60,7 @@ type course struct {
 	base    uint64 // rules that are in the card anyway
 }
 
-func benchFlower(ctx context.Context, n, rounds int) (err error) {
+func benchFlower(ctx context.Context, n, rounds int, only []string) (err error) {
 	if !simnic.Present() {
 		return errors.New("the simnic module is not loaded; run make bench-vm")
 	}
@@ -82,11 +90,19 @@ func benchFlower(ctx context.Context, n, rounds int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, stop()) }()
+	if len(only) > 0 {
+		racers = slices.DeleteFunc(racers, func(r racer) bool {
+			return !slices.ContainsFunc(only, func(o string) bool { return strings.HasPrefix(r.name, o) })
+		})
+	}
 	laps, err := c.race(ctx, racers, rounds)
 	if err != nil {
 		return err
 	}
 	c.report(os.Stdout, racers, laps)
+	if len(only) > 0 {
+		return nil
+	}
 	c.others(ctx, os.Stdout)
 	figures(os.Stdout, racers, laps)
 	return nil
@@ -108,8 +124,8 @@ func (c *course) race(ctx context.Context, racers []racer, rounds int) ([][]lap,
 				return nil, fmt.Errorf("%s: %w", racers[i].name, err)
 			}
 			laps[i] = append(laps[i], l)
-			fmt.Printf("round %d  %-24s in %6.2f s  counted %6.3f s  out %6.2f s\n", round+1, racers[i].name,
-				l.insert.Seconds(), l.sweep.Seconds(), l.remove.Seconds())
+			fmt.Printf("round %d  %-24s in %6.2f s (%5.2f s of it outside the kernel)  counted %6.3f s  out %6.2f s\n", round+1, racers[i].name,
+				l.insert.Seconds(), l.user.Seconds(), l.sweep.Seconds(), l.remove.Seconds())
 		}
 	}
 	return laps, nil
@@ -134,8 +150,22 @@ func (c *course) lap(ctx context.Context, r *racer) (l lap, err error) {
 		}
 		return took
 	}
+	before := userTime()
 	l.insert = timed("insert", r.insert, uint64(c.n))
+	l.user = userTime() - before
 	l.sweep = timed("sweep", r.sweep, uint64(c.n))
 	l.remove = timed("remove", r.remove, 0)
 	return l, err
+}
+
+// userTime is what this process and its ended children have used outside the kernel.
+func userTime() time.Duration {
+	var sum time.Duration
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var ru unix.Rusage
+		if err := unix.Getrusage(who, &ru); err == nil {
+			sum += time.Duration(ru.Utime.Nano())
+		}
+	}
+	return sum
 }
