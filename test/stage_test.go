@@ -186,11 +186,11 @@ func (s *stage) stats() *shuntv1.Stats {
 	return res.Stats
 }
 
-// eventually tries for 20 s: a bound for what is broken, not a claim.
+// eventually tries for a minute: a bound for what is broken, not a claim.
 func (s *stage) eventually(what string, f func() error) {
 	s.Helper()
 	var err error
-	for begin := time.Now(); time.Since(begin) < 20*time.Second; time.Sleep(50 * time.Millisecond) {
+	for begin := time.Now(); time.Since(begin) < time.Minute; time.Sleep(50 * time.Millisecond) {
 		if err = f(); err == nil {
 			return
 		}

@@ -150,7 +150,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 }
 
 // startLimit is how long a daemon may take from its start to SERVING.
-const startLimit = 20 * time.Second
+const startLimit = time.Minute
 
 func (d *Daemon) ready(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)

@@ -53,7 +53,7 @@ func (d *Daemon) Get(ctx context.Context, t *Transfer) (*shuntv1.Flow, error) {
 // Await waits until the transfer's flow satisfies ok, and gives it as it was
 // then. The time is a bound for a broken daemon, not a claim.
 func (d *Daemon) Await(ctx context.Context, t *Transfer, what string, ok func(*shuntv1.Flow) bool) (*shuntv1.Flow, error) {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	var last *shuntv1.Flow
 	var lastErr error
