@@ -65,9 +65,13 @@ func (c *Config) build(ctx context.Context, pkgs []string) (*built, error) {
 			i = len(rounds) - 1
 		}
 		rounds[i][filepath.Base(p)] = p
+		pattern, err := only(filepath.Join(c.Top, p))
+		if err != nil {
+			return nil, err
+		}
 		name := strings.ReplaceAll(strings.TrimPrefix(p, "./"), "/", "-") + ".test"
 		b.suites = append(b.suites, builtSuite{
-			Suite: Suite{Package: p, Binary: "/test/" + name, Dir: "/src/" + strings.TrimPrefix(p, "./"), Limit: suiteLimit, Silent: suiteSilent},
+			Suite: Suite{Package: p, Binary: "/test/" + name, Dir: "/src/" + strings.TrimPrefix(p, "./"), Only: pattern, Limit: suiteLimit, Silent: suiteSilent},
 			from:  filepath.Join(dir, fmt.Sprint("test-", i), filepath.Base(p)+".test"),
 		})
 	}

@@ -21,7 +21,7 @@ type Plan struct {
 	Release string   // of the kernel; tests find it in SHUNT_VM_RELEASE
 	Modules []string // paths, in the order in which they are loaded
 	Suites  []Suite
-	Run     string   // pattern for -test.run, empty for all
+	Run     string   // pattern for -test.run, empty for each suite's own
 	Command []string // is run in /root
 	Shell   bool
 	Rows    int // of the terminal, for a shell
@@ -33,6 +33,7 @@ type Suite struct {
 	Package string // "./tc"
 	Binary  string // path in the guest
 	Dir     string // working directory in the guest
+	Only    string // pattern for -test.run: its tests that want the guest; empty for all
 	Limit   int    // seconds that it may take
 	Silent  int    // seconds that it may say nothing
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"strings"
@@ -15,8 +16,8 @@ func (g *guest) suite(s vm.Suite) (int, error) {
 	g.say(vm.WordBegin, s.Package)
 	console(vm.ConsoleMark + s.Package)
 	args := []string{"-test.v=test2json", fmt.Sprintf("-test.timeout=%ds", s.Limit)}
-	if g.plan.Run != "" {
-		args = append(args, "-test.run="+g.plan.Run)
+	if pattern := cmp.Or(g.plan.Run, s.Only); pattern != "" {
+		args = append(args, "-test.run="+pattern)
 	}
 	began := time.Now()
 	limit := limits{all: time.Duration(s.Limit+30) * time.Second, silent: time.Duration(s.Silent) * time.Second}
