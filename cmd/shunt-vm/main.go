@@ -20,10 +20,14 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 	err := command().ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
 	stop()
 	var code exitError
 	switch {
 	case err == nil:
+	case interrupted:
+		fmt.Fprintln(os.Stderr, "shunt-vm: interrupted; nothing is left running")
+		os.Exit(130)
 	case errors.As(err, &code): // the command has said why
 		os.Exit(int(code))
 	default:
@@ -123,8 +127,12 @@ func faults(res *vm.Result) []string {
 		bad = append(bad, "the kernel complained "+c)
 	}
 	if res.Fault != "" {
-		tail := strings.Split(strings.TrimSpace(res.Console), "\n")
-		bad = append(bad, res.Fault+"\nthe console's end:\n"+strings.Join(tail[max(0, len(tail)-20):], "\n"))
+		fault := res.Fault
+		if len(bad) == 0 { // the console may know more, in words that are no complaint
+			tail := strings.Split(strings.TrimSpace(res.Console), "\n")
+			fault += "\nthe console's end:\n" + strings.Join(tail[max(0, len(tail)-20):], "\n")
+		}
+		bad = append(bad, fault)
 	}
 	return bad
 }

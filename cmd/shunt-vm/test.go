@@ -55,7 +55,7 @@ func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose 
 	var figures []string
 	for _, m := range machines {
 		fmt.Printf("== kernel %s\n", m.Kernel.Release)
-		rep := &vm.Report{W: os.Stdout, Verbose: verbose, Pattern: pattern != ""}
+		rep := &vm.Report{W: os.Stdout, Verbose: verbose, Pattern: pattern != "", Want: pkgs}
 		at := time.Now()
 		res, err := m.Boot(ctx, vm.Options{Lines: rep.Line, Silent: silence})
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -36,6 +37,16 @@ var (
 	ErrNoQEMU  = errors.New(qemu + " is not installed: apt-get install qemu-system-x86")
 )
 
+// tools are the host's programs that a run needs, beside those that the guest gets.
+var tools = []string{"apt-cache", "apt-get", "dpkg", "depmod", "ldd", "xz", "zstd", "gcc", "make", "strip", "bash"}
+
+// MissingError says which programs this host lacks.
+type MissingError struct{ Programs []string }
+
+func (e *MissingError) Error() string {
+	return "not on this host: " + strings.Join(e.Programs, ", ") + "; scripts/packages.sh vm installs them, as root"
+}
+
 // Check says why nothing can run here; nil when something can. It fetches the
 // kernels that the cache lacks.
 func (c *Config) Check(ctx context.Context, names []string) error {
@@ -63,6 +74,15 @@ func possible() error {
 	if _, err := exec.LookPath(qemu); err != nil {
 		return ErrNoQEMU
 	}
+	var missing []string
+	for _, p := range slices.Concat(tools, programs) {
+		if which(p) == p {
+			missing = append(missing, p)
+		}
+	}
+	if len(missing) > 0 {
+		return &MissingError{missing}
+	}
 	return nil
 }
 
@@ -80,13 +100,20 @@ func (c *Config) open(ctx context.Context) (unlock func(), err error) {
 // Machine is a kernel with all that it will run. Close it after use.
 type Machine struct {
 	Kernel Kernel
-	dir    string // its own, in the cache
+	dir    string   // its own, in the cache
+	held   *os.File // so that nobody takes it for a wreck
 	initrd string
 	shell  bool
 }
 
 // Close removes what the run needed.
-func (m *Machine) Close() error { return os.RemoveAll(m.dir) }
+func (m *Machine) Close() error {
+	err := os.RemoveAll(m.dir)
+	if m.held != nil {
+		_ = m.held.Close()
+	}
+	return err
+}
 
 // Prepare makes a machine for each kernel, with the suites of pkgs or what plan says
 // otherwise.
@@ -129,19 +156,7 @@ func (c *Config) machine(ctx context.Context, name string, b *built, plan Plan) 
 	if err != nil {
 		return nil, err
 	}
-	x, err := k.index(ctx)
-	if err != nil {
-		return nil, err
-	}
-	load, err := x.order(modules)
-	if err != nil {
-		return nil, err
-	}
-	all, err := x.order(slices.Concat(modules, x.had(atHand)))
-	if err != nil {
-		return nil, err
-	}
-	base, err := c.base(ctx, k, all)
+	base, load, err := c.base(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +171,10 @@ func (c *Config) machine(ctx context.Context, name string, b *built, plan Plan) 
 	plan.Modules = append(plan.Modules, simnicPath)
 	m := &Machine{Kernel: *k, shell: plan.Shell}
 	if m.dir, err = os.MkdirTemp(c.Cache, "run-"); err != nil {
+		return nil, err
+	}
+	if m.held, err = hold(m.dir); err != nil {
+		_ = m.Close()
 		return nil, err
 	}
 	if m.initrd, err = c.initrd(m.dir, base, module, b, &plan); err != nil {

@@ -69,7 +69,13 @@ func Complaints(console string) []string {
 				break
 			}
 		}
-		out = append(out, during+strings.TrimRight(strings.Join(lines[max(shown, i-2):end], "\n"), "\n"))
+		begin := max(shown, i-2)
+		for j := begin; j < i; j++ {
+			if strings.Contains(lines[j], ConsoleMark) {
+				begin = j + 1 // of this suite alone
+			}
+		}
+		out = append(out, during+strings.TrimRight(strings.Join(lines[begin:end], "\n"), "\n"))
 		shown = end
 	}
 	return out

@@ -11,37 +11,57 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // base makes the archive that is the same for every run on one kernel: modules and
 // programs. It is kept in the cache under a name that tells what went in: this
-// program itself, and the state of this host's packages.
-func (c *Config) base(ctx context.Context, k *Kernel, files []string) (string, error) {
+// program itself, and the state of this host's packages. With it comes the list of
+// modules to load, in order, which lies beside it.
+func (c *Config) base(ctx context.Context, k *Kernel) (path string, load []string, err error) {
 	ovsRoot, err := c.unpacked(ctx, "ovs", ovsSet)
 	if err != nil {
-		return "", fmt.Errorf("open vswitch: %w", err)
+		return "", nil, fmt.Errorf("open vswitch: %w", err)
 	}
 	sum := sha256.New()
-	fmt.Fprintln(sum, filepath.Base(k.Root), filepath.Base(ovsRoot), files)
+	fmt.Fprintln(sum, filepath.Base(k.Root), filepath.Base(ovsRoot))
 	if info, err := os.Stat("/var/lib/dpkg/status"); err == nil {
 		fmt.Fprintln(sum, info.Size(), info.ModTime().UnixNano())
 	}
 	if err := hashSelf(sum); err != nil {
-		return "", err
+		return "", nil, err
 	}
-	at := filepath.Join(c.Cache, "base-"+k.Series+"-"+hex.EncodeToString(sum.Sum(nil)[:8])+".cpio")
-	if used(at) {
-		return at, nil
+	path = filepath.Join(c.Cache, "base-"+k.Series+"-"+hex.EncodeToString(sum.Sum(nil)[:8]))
+	if text, err := os.ReadFile(path + ".load"); err == nil && used(path+".cpio") {
+		used(path + ".load")
+		return path + ".cpio", strings.Fields(string(text)), nil
 	}
 	c.log("pack modules of %s and programs", k.Release)
-	old, _ := filepath.Glob(filepath.Join(c.Cache, "base-"+k.Series+"-*.cpio"))
-	for _, p := range old {
+	for _, p := range c.have("base-" + k.Series + "-*") {
 		_ = os.Remove(p) // 60 MB each; whoever wants it makes it again
 	}
+	x, err := k.index(ctx)
+	if err != nil {
+		return "", nil, err
+	}
+	if load, err = x.order(modules); err != nil {
+		return "", nil, err
+	}
+	all, err := x.order(slices.Concat(modules, x.had(atHand)))
+	if err != nil {
+		return "", nil, err
+	}
+	if err := writeWhole(path+".load", []byte(strings.Join(load, "\n"))); err != nil {
+		return "", nil, err
+	}
+	return path + ".cpio", load, c.pack(ctx, path+".cpio", k, x, all, ovsRoot)
+}
+
+func (c *Config) pack(ctx context.Context, path string, k *Kernel, x *index, files []string, ovsRoot string) error {
 	f, err := os.CreateTemp(c.Cache, "tmp-")
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer os.Remove(f.Name())
 	defer f.Close()
@@ -60,18 +80,18 @@ func (c *Config) base(ctx context.Context, k *Kernel, files []string) (string, e
 	for _, d := range []string{"usr/bin", "usr/sbin", "sbin", "usr/local/bin"} {
 		a.link(d, "/bin")
 	}
-	if err := c.addModules(ctx, a, k, files); err != nil {
-		return "", err
+	if err := c.addModules(ctx, a, k, x, files); err != nil {
+		return err
 	}
 	if err := addPrograms(ctx, a, ovsRoot); err != nil {
-		return "", err
+		return err
 	}
 	// The kernel's configuration, for programs that ask what it was built with.
 	a.copy("boot/config-"+k.Release, filepath.Join(k.Root, "boot", "config-"+k.Release))
 	if err := a.end(); err != nil {
-		return "", err
+		return err
 	}
-	return at, os.Rename(f.Name(), at)
+	return os.Rename(f.Name(), path)
 }
 
 // hashSelf adds the running program: what it packs, it has decided.

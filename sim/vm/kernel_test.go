@@ -3,6 +3,7 @@ package vm
 import (
 	"bytes"
 	"encoding/binary"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -66,23 +67,67 @@ func TestUnsigned(t *testing.T) {
 	}
 }
 
-const modulesDep = `kernel/net/sched/act_csum.ko.xz: kernel/lib/libcrc32c.ko.xz
-kernel/lib/libcrc32c.ko.xz:
-kernel/crypto/crc32c_generic.ko.xz:
-kernel/net/netfilter/nf-nat.ko: kernel/net/netfilter/nf_conntrack.ko kernel/lib/libcrc32c.ko.xz
-kernel/net/netfilter/nf_conntrack.ko: kernel/lib/libcrc32c.ko.xz
-`
+func TestParseInfo(t *testing.T) {
+	got := parseInfo([]byte("license=GPL\x00depends=nf_conntrack,nf-nat\x00retpoline=Y\x00"))
+	if want := []string{"nf_conntrack", "nf_nat"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := parseInfo([]byte("depends=\x00name=x\x00")); len(got) != 0 {
+		t.Errorf("got %q for none", got)
+	}
+}
+
+// module makes what an index reads: an ELF file with one section, .modinfo, and
+// the table of names.
+func module(depends string) []byte {
+	names, info := "\x00.modinfo\x00.shstrtab\x00", "license=GPL\x00depends="+depends+"\x00"
+	b := append([]byte("\x7fELF\x02\x01\x01"), make([]byte, 57)...)
+	le := binary.LittleEndian
+	le.PutUint16(b[16:], 1)  // relocatable
+	le.PutUint16(b[18:], 62) // x86-64
+	le.PutUint32(b[20:], 1)
+	at := 64 + len(names) + len(info)
+	le.PutUint64(b[40:], uint64(at)) // section headers
+	le.PutUint16(b[52:], 64)
+	le.PutUint16(b[58:], 64)
+	le.PutUint16(b[60:], 3)
+	le.PutUint16(b[62:], 2) // names are in the last section
+	b = append(append(b, names...), info...)
+	section := func(name, kind uint32, offset, size int) {
+		h := make([]byte, 64)
+		le.PutUint32(h, name)
+		le.PutUint32(h[4:], kind)
+		le.PutUint64(h[24:], uint64(offset))
+		le.PutUint64(h[32:], uint64(size))
+		b = append(b, h...)
+	}
+	section(0, 0, 0, 0)
+	section(1, 1, 64+len(names), len(info))
+	section(10, 3, 64, len(names))
+	return b
+}
 
 func TestOrder(t *testing.T) {
-	x := parseIndex(modulesDep, "kernel/net/802/garp.ko\n")
+	have := map[string]string{
+		"kernel/net/sched/act_csum.ko":         "libcrc32c",
+		"kernel/lib/libcrc32c.ko":              "",
+		"kernel/crypto/crc32c_generic.ko":      "",
+		"kernel/net/netfilter/nf-nat.ko":       "nf_conntrack,libcrc32c,garp",
+		"kernel/net/netfilter/nf_conntrack.ko": "libcrc32c",
+		"kernel/net/lost.ko":                   "nowhere",
+	}
+	x := newIndex(strings.Join(slices.Collect(maps.Keys(have)), "\n"), "kernel/net/802/garp.ko\n",
+		func(file string) ([]byte, error) { return module(have[file]), nil })
 	got, err := x.order([]string{"crc32c_generic", "act_csum", "nf_nat", "garp"})
-	want := []string{"kernel/crypto/crc32c_generic.ko.xz", "kernel/lib/libcrc32c.ko.xz", "kernel/net/sched/act_csum.ko.xz",
+	want := []string{"kernel/crypto/crc32c_generic.ko", "kernel/lib/libcrc32c.ko", "kernel/net/sched/act_csum.ko",
 		"kernel/net/netfilter/nf_conntrack.ko", "kernel/net/netfilter/nf-nat.ko"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := x.order([]string{"cls_flower"}); err == nil || !strings.Contains(err.Error(), "cls_flower") {
-		t.Errorf("a module that is nowhere: %v", err)
+	for _, name := range []string{"cls_flower", "lost"} {
+		if got, err := x.order([]string{name}); err == nil {
+			t.Errorf("%s, which cannot be loaded: %q", name, got)
+		}
 	}
 	if got := x.had([]string{"cls_flower", "nf_nat", "garp"}); !slices.Equal(got, []string{"nf_nat"}) {
 		t.Errorf("had %q", got)

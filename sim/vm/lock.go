@@ -40,26 +40,48 @@ func (c *Config) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// Ages after which something in the cache goes: what no run has used, and what a
-// killed run has left.
-const (
-	unused = 30 * 24 * time.Hour
-	wreck  = 24 * time.Hour
-)
+// unused is the age after which something in the cache goes that no run has wanted.
+const unused = 30 * 24 * time.Hour
 
-// prune removes what is old. A thing's time is that of its last use (see used).
+// prune removes what is old, by the time of its last use (see used), and what
+// killed runs have left: the caller has the lock, so that nobody else is making
+// anything, and a machine holds a lock on its folder.
 func (c *Config) prune(now time.Time) {
-	for pattern, age := range map[string]time.Duration{
-		"kernel-*": unused, "ovs-*": unused, "base-*": unused, "simnic-*": unused, "programs-*": unused,
-		"run-*": wreck, "tmp-*": wreck,
-	} {
-		found, _ := filepath.Glob(filepath.Join(c.Cache, pattern))
-		for _, p := range found {
-			if info, err := os.Stat(p); err == nil && now.Sub(info.ModTime()) > age {
+	for _, kind := range []string{"kernel", "ovs", "base", "simnic", "programs"} {
+		for _, p := range c.have(kind + "-*") {
+			if info, err := os.Stat(p); err == nil && now.Sub(info.ModTime()) > unused {
 				_ = os.RemoveAll(p) // the next run tries again
 			}
 		}
 	}
+	for _, p := range c.have("tmp-*") {
+		_ = os.RemoveAll(p)
+	}
+	for _, p := range c.have("run-*") {
+		if f, err := hold(p); err == nil {
+			_ = os.RemoveAll(p)
+			_ = f.Close()
+		}
+	}
+}
+
+func (c *Config) have(pattern string) []string {
+	found, _ := filepath.Glob(filepath.Join(c.Cache, pattern))
+	return found
+}
+
+// hold takes a folder, for as long as the file is open or its process lives. It
+// fails when somebody else has it.
+func hold(dir string) (*os.File, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return f, nil
 }
 
 // used notes that something of the cache was wanted; false when it is not there.

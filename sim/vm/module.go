@@ -3,8 +3,11 @@ package vm
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -12,7 +15,7 @@ import (
 )
 
 // modules are what the guest has loaded when anything runs, by name. What they
-// depend on comes first by itself, except where depmod cannot know it.
+// depend on comes first by itself, except where they do not say it.
 var modules = []string{
 	"crc32c_generic", // act_csum's libcrc32c looks for it when it is loaded
 	"sch_ingress", "cls_flower", "cls_matchall", "act_gact", "act_mirred", "act_pedit", "act_csum", "act_vlan",
@@ -32,22 +35,22 @@ var atHand = []string{
 	"inet_diag", "tcp_diag", "udp_diag", "raw_diag", "unix_diag", "netlink_diag", "af_packet_diag",
 }
 
-// index is what a kernel's modules.dep and modules.builtin say.
+// index knows a kernel's modules.
 type index struct {
-	needs  map[string][]string // file: files
-	files  map[string]string   // name: file
-	inside map[string]bool     // names of what is built in
+	files  map[string]string // name: file, under the kernel's folder of modules
+	inside map[string]bool   // names of what is built in
+	read   func(file string) ([]byte, error)
+	data   map[string][]byte // what was read, by file
 }
 
-// parseIndex reads modules.dep, whose lines are "FILE: DEPENDENCY...", and
-// modules.builtin, a file a line.
-func parseIndex(dep, builtin string) *index {
-	x := &index{needs: map[string][]string{}, files: map[string]string{}, inside: map[string]bool{}}
-	for line := range strings.Lines(dep) {
-		if file, rest, ok := strings.Cut(strings.TrimSpace(line), ":"); ok {
-			x.needs[file] = strings.Fields(rest)
-			x.files[moduleName(file)] = file
-		}
+// newIndex takes modules.order and modules.builtin, which list a file a line: what
+// they depend on stands in the modules themselves. (Debian's packages have no
+// modules.dep; depmod, which makes one, would read some 4000 modules.)
+func newIndex(order, builtin string, read func(file string) ([]byte, error)) *index {
+	x := &index{files: map[string]string{}, inside: map[string]bool{}, read: read, data: map[string][]byte{}}
+	for line := range strings.Lines(order) {
+		file := strings.TrimSpace(line)
+		x.files[moduleName(file)] = file
 	}
 	for line := range strings.Lines(builtin) {
 		x.inside[moduleName(strings.TrimSpace(line))] = true
@@ -60,27 +63,81 @@ func parseIndex(dep, builtin string) *index {
 func (x *index) order(names []string) ([]string, error) {
 	var out []string
 	done := map[string]bool{}
-	var add func(file string)
-	add = func(file string) {
-		if done[file] {
-			return
+	var add func(name string) error
+	add = func(name string) error {
+		file, ok := x.files[name]
+		switch {
+		case done[name] || !ok && x.inside[name]:
+			return nil
+		case !ok:
+			return fmt.Errorf("the kernel has no module %s", name)
 		}
-		done[file] = true
-		for _, d := range x.needs[file] {
-			add(d)
+		done[name] = true
+		needs, err := x.needs(file)
+		if err != nil {
+			return err
+		}
+		for _, n := range needs {
+			if err := add(n); err != nil {
+				return fmt.Errorf("%s needs %s: %w", name, n, err)
+			}
 		}
 		out = append(out, file)
+		return nil
 	}
 	for _, n := range names {
-		file, ok := x.files[n]
-		switch {
-		case ok:
-			add(file)
-		case !x.inside[n]:
-			return nil, fmt.Errorf("the kernel has no module %s", n)
+		if err := add(n); err != nil {
+			return nil, err
 		}
 	}
 	return out, nil
+}
+
+// needs are the names of modules that one depends on, by its own word.
+func (x *index) needs(file string) ([]string, error) {
+	data, err := x.module(file)
+	if err != nil {
+		return nil, err
+	}
+	f, err := elf.NewFile(bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	info := f.Section(".modinfo")
+	if info == nil {
+		return nil, fmt.Errorf("%s has no .modinfo", file)
+	}
+	text, err := info.Data()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return parseInfo(text), nil
+}
+
+// parseInfo finds "depends=a,b" among strings that end in 0 bytes.
+func parseInfo(info []byte) []string {
+	for word := range strings.SplitSeq(string(info), "\x00") {
+		if list, ok := strings.CutPrefix(word, "depends="); ok && list != "" {
+			names := strings.Split(list, ",")
+			for i, n := range names {
+				names[i] = moduleName(n)
+			}
+			return names
+		}
+	}
+	return nil
+}
+
+// module gives a module's bytes.
+func (x *index) module(file string) ([]byte, error) {
+	if data, ok := x.data[file]; ok {
+		return data, nil
+	}
+	data, err := x.read(file)
+	if err == nil {
+		x.data[file] = data
+	}
+	return data, err
 }
 
 // had are those of names that the kernel has as files.
@@ -96,15 +153,8 @@ func (x *index) had(names []string) []string {
 
 func (k *Kernel) moduleDir() string { return filepath.Join(k.Root, "lib", "modules", k.Release) }
 
-// index reads the kernel's own, which depmod makes when a kernel is installed and
-// which is made here otherwise.
 func (k *Kernel) index(ctx context.Context) (*index, error) {
-	if _, err := os.Stat(filepath.Join(k.moduleDir(), "modules.dep")); err != nil {
-		if err := depmod(ctx, k.Root, k.Release); err != nil {
-			return nil, err
-		}
-	}
-	dep, err := os.ReadFile(filepath.Join(k.moduleDir(), "modules.dep"))
+	order, err := os.ReadFile(filepath.Join(k.moduleDir(), "modules.order"))
 	if err != nil {
 		return nil, err
 	}
@@ -112,14 +162,16 @@ func (k *Kernel) index(ctx context.Context) (*index, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parseIndex(string(dep), string(builtin)), nil
-}
-
-func depmod(ctx context.Context, root, release string) error {
-	if err := said(program(ctx, "", which("depmod"), "-b", root, release)); err != nil {
-		return fmt.Errorf("depmod for %s: %w", release, err)
-	}
-	return nil
+	return newIndex(string(order), string(builtin), func(file string) ([]byte, error) {
+		path := filepath.Join(k.moduleDir(), file)
+		data, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) { // the list names it as it was before it was compressed
+			if data, err = os.ReadFile(path + ".xz"); err == nil {
+				data, err = decompress(ctx, data)
+			}
+		}
+		return data, err
+	}), nil
 }
 
 // modulePath is where the guest has a module: uncompressed.
@@ -136,21 +188,16 @@ func moduleName(file string) string {
 
 // addModules puts modules into the archive, and the lists by which modprobe finds
 // them.
-func (c *Config) addModules(ctx context.Context, a *archive, k *Kernel, files []string) error {
+func (c *Config) addModules(ctx context.Context, a *archive, k *Kernel, x *index, files []string) error {
 	tmp, err := os.MkdirTemp(c.Cache, "tmp-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
 	for _, f := range files {
-		data, err := os.ReadFile(filepath.Join(k.moduleDir(), f))
+		data, err := x.module(f)
 		if err != nil {
 			return err
-		}
-		if !bytes.HasPrefix(data, []byte("\x7fELF")) {
-			if data, err = decompress(ctx, data); err != nil {
-				return fmt.Errorf("%s: %w", f, err)
-			}
 		}
 		at := filepath.Join(tmp, k.modulePath(f))
 		if err := os.MkdirAll(filepath.Dir(at), 0o755); err != nil {
@@ -170,8 +217,8 @@ func (c *Config) addModules(ctx context.Context, a *archive, k *Kernel, files []
 			return err
 		}
 	}
-	if err := depmod(ctx, tmp, k.Release); err != nil {
-		return err
+	if err := said(program(ctx, "", which("depmod"), "-b", tmp, k.Release)); err != nil {
+		return fmt.Errorf("depmod for %s: %w", k.Release, err)
 	}
 	a.tree("/lib/modules/"+k.Release, dir)
 	return a.err

@@ -68,7 +68,7 @@ func (c *Config) unpacked(ctx context.Context, name string, resolve func(context
 			break
 		}
 	}
-	if old := newest(filepath.Join(c.Cache, name+"-*")); old != "" {
+	if old := newest(c.have(name + "-*")); old != "" {
 		c.log("%v", err)
 		c.log("taking %s, which the cache has", filepath.Base(old))
 		return old, nil
@@ -99,8 +99,7 @@ func (c *Config) remember(name, root string) error {
 }
 
 // newest is the folder that was used last, empty without one.
-func newest(pattern string) string {
-	found, _ := filepath.Glob(pattern)
+func newest(found []string) string {
 	best, at := "", int64(0)
 	for _, p := range found {
 		if info, err := os.Stat(p); err == nil && info.ModTime().UnixNano() > at {

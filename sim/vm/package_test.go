@@ -134,8 +134,8 @@ func TestPrune(t *testing.T) {
 	c := config(t)
 	now := time.Now()
 	for name, age := range map[string]time.Duration{
-		"kernel-6.1-old": unused + time.Hour, "kernel-6.1-new": unused - time.Hour, "run-old": wreck + time.Hour, "run-new": wreck - time.Hour,
-		"somebody's": 10 * unused,
+		"kernel-6.1-old": unused + time.Hour, "kernel-6.1-new": unused - time.Hour,
+		"run-dead": 0, "run-alive": 10 * unused, "tmp-1": 0, "somebody's": 10 * unused,
 	} {
 		p := filepath.Join(c.Cache, name)
 		if err := os.Mkdir(p, 0o755); err != nil {
@@ -145,6 +145,11 @@ func TestPrune(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	alive, err := hold(filepath.Join(c.Cache, "run-alive"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer alive.Close()
 	c.prune(now)
 	var left []string
 	entries, err := os.ReadDir(c.Cache)
@@ -154,7 +159,7 @@ func TestPrune(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if want := []string{"kernel-6.1-new", "run-new", "somebody's"}; !slices.Equal(left, want) {
+	if want := []string{"kernel-6.1-new", "run-alive", "somebody's"}; !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
 }

@@ -13,12 +13,14 @@ import (
 // result, the whole output of those that failed. Owned by one goroutine.
 type Report struct {
 	W       io.Writer
-	Verbose bool // everything as it comes
-	Pattern bool // only some tests are wanted, so that a package may have none
+	Verbose bool     // everything as it comes
+	Pattern bool     // only some tests are wanted, so that a package may have none
+	Want    []string // packages that are to run
 
 	Passed, Failed, Skipped int
 	Faults                  []string // what is wrong beside failed tests
 
+	begun   []string            // packages
 	pkg     string              // that runs, empty between two
 	tests   int                 // of it that passed or failed
 	open    []string            // tests that have begun and not ended, in order
@@ -127,7 +129,8 @@ func (r *Report) Running() string {
 func (r *Report) word(word, rest string) {
 	switch word {
 	case WordBegin:
-		r.Close() // the one before
+		r.closePackage()
+		r.begun = append(r.begun, rest)
 		r.pkg, r.tests, r.open, r.said, r.current, r.loose = rest, 0, nil, nil, "", nil
 		fmt.Fprintf(r.W, "=== %s\n", rest)
 	case WordEnd:
@@ -181,8 +184,18 @@ func (r *Report) unfinished() {
 	}
 }
 
-// Close says what was left open: a package that began and did not end.
+// Close says what is missing: a package that did not end, and those that did not
+// begin.
 func (r *Report) Close() {
+	r.closePackage()
+	for _, p := range r.Want {
+		if !slices.Contains(r.begun, p) {
+			r.fault(p + " did not run")
+		}
+	}
+}
+
+func (r *Report) closePackage() {
 	if r.pkg != "" {
 		r.unfinished()
 		r.fault(r.pkg + " did not come to its end")

@@ -106,6 +106,15 @@ func TestReportBad(t *testing.T) {
 	}
 }
 
+// TestReportWant: a machine that ends early has not run what it should.
+func TestReportWant(t *testing.T) {
+	r := &Report{Want: []string{"./p", "./q"}}
+	out := tell(r, "!begin ./p\n^=== RUN   TestA\n^--- PASS: TestA (0.10s)\n!end ./p 0 0.1\n")
+	if r.OK() || !strings.HasSuffix(out, "FAULT ./q did not run\n") || strings.Contains(out, "./p did not") {
+		t.Errorf("OK %v:\n%s", r.OK(), out)
+	}
+}
+
 // TestReportPattern: with -test.run, a package may have nothing to do, but not all
 // of them.
 func TestReportPattern(t *testing.T) {
