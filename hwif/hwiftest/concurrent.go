@@ -57,9 +57,12 @@ func testConcurrent(b *bench) {
 		}
 	})
 	wg.Go(func() {
-		raw := b.flow(0).Frame().MustBuild()
+		raw, want := b.flow(0).Frame().MustBuild(), Forwarded
+		if b.flow(0).drops() {
+			want = Dropped
+		}
 		for !stop.Load() {
-			if out := b.h.Inject(b.in().Ifindex, raw); out.Verdict != Forwarded {
+			if out := b.h.Inject(b.in().Ifindex, raw); out.Verdict != want {
 				b.Errorf("a frame of the rule that nobody touched: %s", out.Verdict)
 				return
 			}

@@ -183,7 +183,11 @@ func testNoSuchPort(b *bench) {
 	out.Actions.OutPort = absent
 	in := b.rule(2)
 	in.Match.InPort = absent
-	for _, r := range []hwif.Rule{out, in} {
+	ask := []hwif.Rule{in}
+	if out.Actions.Set.Has(hwif.ActRedirect) { // a drop has no egress
+		ask = append(ask, out)
+	}
+	for _, r := range ask {
 		err := b.apply(install(r))[0].Err
 		b.wantKind("install "+r.String(), err, hwif.KindGone, hwif.KindInvalid)
 		if err != nil && !strings.Contains(err.Error(), fmt.Sprint(absent)) {
