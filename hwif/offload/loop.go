@@ -181,8 +181,8 @@ func (l *Loop) turn(ctx context.Context) (err error) {
 			l.took(r)
 		case w := <-l.nudges:
 			l.eng.Tick(l.opts.Clock())
-			if l.nudged(w) {
-				next.audit = min(next.audit, w.listed+relistRules)
+			if at := l.nudged(w); at != 0 {
+				next.audit = min(next.audit, at)
 			}
 		case f := <-l.do:
 			l.eng.Tick(l.opts.Clock())

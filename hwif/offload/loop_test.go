@@ -27,6 +27,7 @@ type tray struct {
 
 	changed chan struct{} // nil for a device that says nothing by itself
 	listed  int           // how often its rules were
+	slow    time.Duration // how long listing them takes
 }
 
 func (d *tray) Changed() <-chan struct{} { return d.changed }
@@ -68,8 +69,9 @@ func (d *tray) Rules(context.Context) iter.Seq2[hwif.Installed, error] {
 	return func(yield func(hwif.Installed, error) bool) {
 		d.mu.Lock()
 		d.listed++
-		rules := maps.Clone(d.rules)
+		rules, slow := maps.Clone(d.rules), d.slow
 		d.mu.Unlock()
+		time.Sleep(slow)
 		for _, in := range rules {
 			if !yield(in, nil) {
 				return

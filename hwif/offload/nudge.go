@@ -27,18 +27,26 @@ func (w *worker) heed(ctx context.Context, out chan<- *worker) {
 	}
 }
 
-// relistRules is how far apart listings are that devices ask for: one of a full
-// table keeps the kernel's lock for long, and a port can flap many times a second.
-const relistRules = flow.Time(time.Second)
+// Listings that devices ask for are at least relistRules apart, and so far that
+// they take no more than one part in relistShare of the time: one of a full table
+// keeps the kernel's lock for long, and things about a port can change many times a
+// second without a rule being lost.
+const (
+	relistRules = flow.Time(time.Second)
+	relistShare = 20
+)
+
+// relist is how far apart listings of this device are.
+func (w *worker) relist() flow.Time { return max(relistRules, relistShare*w.cost) }
 
 // nudged looks at a device that has something to show: at its ports at once, and
-// then at its rules, unless these were listed just now; then it reports true, and
-// the listing is due when relistRules has passed.
-func (l *Loop) nudged(w *worker) (later bool) {
+// then at its rules, unless these were listed just now; then it reports when that
+// is due.
+func (l *Loop) nudged(w *worker) (later flow.Time) {
 	l.askOne(w, readPorts)
-	if w.listed != 0 && l.eng.Now()-w.listed < relistRules {
-		return true
+	if due := w.listed + w.relist(); w.listed != 0 && l.eng.Now() < due {
+		return due
 	}
 	l.askOne(w, readRules)
-	return false
+	return 0
 }

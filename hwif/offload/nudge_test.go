@@ -98,6 +98,22 @@ func TestNudgeStorm(t *testing.T) {
 	})
 }
 
+// TestNudgeCost: the longer a listing takes, the rarer it is.
+func TestNudgeCost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := nudging(t)
+		r.nudge(func(d *tray) { d.slow = 300 * time.Millisecond }) // 6 s apart
+		before := r.listings()
+		for range 3000 {
+			time.Sleep(10 * time.Millisecond)
+			r.nudge(func(*tray) {})
+		}
+		if n := r.listings() - before; n < 4 || n > 6 {
+			t.Errorf("%d listings in thirty seconds", n)
+		}
+	})
+}
+
 // TestNudgeEnds: a device that closes its channel has no more to say; the loop
 // goes on without.
 func TestNudgeEnds(t *testing.T) {

@@ -19,6 +19,7 @@ type worker struct {
 	asked   readKind  // what the reader was asked and has not answered
 	again   readKind  // asked for meanwhile
 	listed  flow.Time // when its rules were last asked for
+	cost    flow.Time // how long listing them took
 
 	todo  chan []hwif.Op
 	look  chan readKind
@@ -185,6 +186,7 @@ func (l *Loop) took(r reading) {
 		l.eng.Count(r.counters)
 	}
 	if r.kind&readRules != 0 {
+		w.cost = l.eng.Now() - r.began
 		l.eng.Observe(w.dev, r.began, r.rules)
 	}
 }

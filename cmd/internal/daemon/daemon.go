@@ -55,7 +55,7 @@ func Run(ctx context.Context, opts Options) error {
 	if err := d.open(ctx); err != nil {
 		return errors.Join(err, d.close())
 	}
-	d.log.Info("shuntd starts", "version", Version(), "driver", d.cfg.NIC.Driver, "ports", d.cfg.NIC.Ports,
+	d.log.Info("shuntd starts", "version", Version(), "driver", d.nic.Caps().Driver, "ports", d.cfg.NIC.Ports,
 		"socket", d.cfg.API.Socket, "policy", d.cfg.Policy.Name, "on_exit", d.cfg.OnExit)
 	return d.run(ctx)
 }

@@ -91,8 +91,9 @@ func kernelOptions(ctx context.Context, h *host) []Finding {
 			makes = append(makes, d.Driver)
 		}
 	}
-	if k := kernelDriver[h.opts.Driver]; k != "" && len(s.named()) == 0 {
-		makes = []string{k}
+	want := kernelDriver[h.opts.Driver]
+	if want != "" && !slices.ContainsFunc(s.named(), func(d *switchdev.Device) bool { return d.Driver == want || d.Board == "simnic-"+h.opts.Driver }) {
+		makes = append(makes, want)
 	}
 	options, source, err := h.kernelConfig()
 	var out []Finding
