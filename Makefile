@@ -59,12 +59,12 @@ bench-forward: build ## figure: small UDP frames by the emulated NIC against the
 
 demo-vm: ## the demo through an emulated switchdev card, on a stock kernel in qemu
 	@scripts/packages.sh vm
-	@$(GO) build -o bin/ ./cmd/shunt-vm
+	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
 	@GO='$(GO)' bin/shunt-vm run --kernel '$(KERNEL)' -- shunt-demo --card
 
 bench-vm: ## figures: rules into, out of and counted in the simnic card, beside tc -batch, vishvananda/netlink and a replay
 	@scripts/packages.sh vm
-	@$(GO) build -o bin/ ./cmd/shunt-vm
+	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
 	@GO='$(GO)' bin/shunt-vm run --kernel '$(KERNEL)' -- shunt-bench flower
 
 generate: ## everything that is made from something else (needs clang; see scripts/packages.sh)

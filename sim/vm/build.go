@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"go/build/constraint"
 	"io/fs"
 	"maps"
 	"os"
@@ -127,22 +126,4 @@ func (c *Config) Packages() ([]string, error) {
 		err = fmt.Errorf("no package under %s has tests with the build tag vm", c.Top)
 	}
 	return pkgs, err
-}
-
-// wantsGuest tells a test file that is built for the guest alone by its first
-// lines. Others ("netns || vm") come along when their package has one of those.
-func wantsGuest(source string) bool {
-	for line := range strings.Lines(source) {
-		if strings.HasPrefix(line, "package ") {
-			return false
-		}
-		if !constraint.IsGoBuild(line) {
-			continue
-		}
-		expr, err := constraint.Parse(strings.TrimSpace(line))
-		guest := func(tag string) bool { return slices.Contains([]string{"vm", "linux", "amd64", "unix"}, tag) }
-		elsewhere := func(tag string) bool { return guest(tag) && tag != "vm" || tag == "netns" }
-		return err == nil && expr.Eval(guest) && !expr.Eval(elsewhere)
-	}
-	return false
 }

@@ -3,6 +3,7 @@ package vm
 import (
 	"context"
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 )
 
 // base makes the archive that is the same for every run on one kernel: modules and
-// programs. It is kept in the cache under a name that tells what went in: this
-// program itself, and the state of this host's packages. With it comes the list of
+// programs. It is kept in the cache under a name that tells what went in: by this
+// recipe, with what this host's packages are. With it comes the list of
 // modules to load, in order, which lies beside it.
 func (c *Config) base(ctx context.Context, k *Kernel) (path string, load []string, err error) {
 	ovsRoot, err := c.unpacked(ctx, "ovs", ovsSet)
@@ -29,7 +30,7 @@ func (c *Config) base(ctx context.Context, k *Kernel) (path string, load []strin
 	if info, err := os.Stat("/var/lib/dpkg/status"); err == nil {
 		fmt.Fprintln(sum, info.Size(), info.ModTime().UnixNano())
 	}
-	if err := hashSelf(sum); err != nil {
+	if err := hashRecipe(sum); err != nil {
 		return "", nil, err
 	}
 	path = filepath.Join(c.Cache, "base-"+k.Series+"-"+hex.EncodeToString(sum.Sum(nil)[:8]))
@@ -38,9 +39,6 @@ func (c *Config) base(ctx context.Context, k *Kernel) (path string, load []strin
 		return path + ".cpio", strings.Fields(string(text)), nil
 	}
 	c.log("pack modules of %s and programs", k.Release)
-	for _, p := range c.have("base-" + k.Series + "-*") {
-		_ = os.Remove(p) // 60 MB each; whoever wants it makes it again
-	}
 	x, err := k.index(ctx)
 	if err != nil {
 		return "", nil, err
@@ -94,19 +92,24 @@ func (c *Config) pack(ctx context.Context, path string, k *Kernel, x *index, fil
 	return os.Rename(f.Name(), path)
 }
 
-// hashSelf adds the running program: what it packs, it has decided.
-func hashSelf(w io.Writer) error {
-	self, err := os.Executable()
-	if err != nil {
+// recipe is the source that decides what goes into a base: when it changes, an old
+// one is none.
+//
+//go:embed archive.go image.go module.go programs.go
+var recipe embed.FS
+
+func hashRecipe(w io.Writer) error {
+	return fs.WalkDir(recipe, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := recipe.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
 		return err
-	}
-	f, err := os.Open(self)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.Copy(w, f)
-	return err
+	})
 }
 
 // initrd puts base and what is to be run into one file: the kernel unpacks

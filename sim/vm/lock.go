@@ -40,16 +40,20 @@ func (c *Config) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
-// unused is the age after which something in the cache goes that no run has wanted.
-const unused = 30 * 24 * time.Hour
+// Ages after which something in the cache goes that no run has wanted: what has to
+// be fetched again, and what is only packed again.
+const (
+	unused = 30 * 24 * time.Hour
+	stale  = 3 * 24 * time.Hour
+)
 
 // prune removes what is old, by the time of its last use (see used), and what
 // killed runs have left: the caller has the lock, so that nobody else is making
 // anything, and a machine holds a lock on its folder.
 func (c *Config) prune(now time.Time) {
-	for _, kind := range []string{"kernel", "ovs", "base", "simnic", "programs"} {
+	for kind, age := range map[string]time.Duration{"kernel": unused, "ovs": unused, "base": stale, "simnic": stale, "programs": stale} {
 		for _, p := range c.have(kind + "-*") {
-			if info, err := os.Stat(p); err == nil && now.Sub(info.ModTime()) > unused {
+			if info, err := os.Stat(p); err == nil && now.Sub(info.ModTime()) > age {
 				_ = os.RemoveAll(p) // the next run tries again
 			}
 		}

@@ -42,21 +42,23 @@ func only(dir string) (string, error) {
 	return "^(" + strings.Join(names, "|") + ")$", nil
 }
 
+// wantsGuest tells a test file that is built for the guest alone by its first
+// lines. Others ("netns || vm") come along when their package has one of those.
+func wantsGuest(source string) bool { return tagged(source) && !builtWith(source, "netns") }
+
 // tagged tells a file that is built with the tag vm and not without it.
-func tagged(source string) bool {
+func tagged(source string) bool { return builtWith(source, "vm") && !builtWith(source, "") }
+
+// builtWith reports whether a tag has a file built on Linux.
+func builtWith(source, tag string) bool {
 	for line := range strings.Lines(source) {
 		if strings.HasPrefix(line, "package ") {
-			return false
+			break
 		}
-		if !constraint.IsGoBuild(line) {
-			continue
+		if constraint.IsGoBuild(line) {
+			expr, err := constraint.Parse(strings.TrimSpace(line))
+			return err == nil && expr.Eval(func(t string) bool { return slices.Contains([]string{"linux", "amd64", "unix", tag}, t) })
 		}
-		expr, err := constraint.Parse(strings.TrimSpace(line))
-		if err != nil {
-			return false
-		}
-		host := func(tag string) bool { return slices.Contains([]string{"linux", "amd64", "unix"}, tag) }
-		return expr.Eval(func(tag string) bool { return host(tag) || tag == "vm" }) && !expr.Eval(host)
 	}
-	return false
+	return true
 }

@@ -135,7 +135,7 @@ func TestPrune(t *testing.T) {
 	now := time.Now()
 	for name, age := range map[string]time.Duration{
 		"kernel-6.1-old": unused + time.Hour, "kernel-6.1-new": unused - time.Hour,
-		"run-dead": 0, "run-alive": 10 * unused, "tmp-1": 0, "somebody's": 10 * unused,
+		"base-6.1-old.cpio": stale + time.Hour, "base-6.1-new.cpio": stale - time.Hour, "run-dead": 0, "run-alive": 10 * unused, "tmp-1": 0, "somebody's": 10 * unused,
 	} {
 		p := filepath.Join(c.Cache, name)
 		if err := os.Mkdir(p, 0o755); err != nil {
@@ -159,7 +159,7 @@ func TestPrune(t *testing.T) {
 	for _, e := range entries {
 		left = append(left, e.Name())
 	}
-	if want := []string{"kernel-6.1-new", "run-alive", "somebody's"}; !slices.Equal(left, want) {
+	if want := []string{"base-6.1-new.cpio", "kernel-6.1-new", "run-alive", "somebody's"}; !slices.Equal(left, want) {
 		t.Errorf("left %q, want %q", left, want)
 	}
 }
