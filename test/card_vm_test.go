@@ -62,13 +62,22 @@ func TestCardTCPVLANToUntagged(t *testing.T) {
 
 func TestCardUDPWithSNATAndDNAT(t *testing.T) {
 	s := playCard(t, lab.Options{DNAT: true}, rig.DaemonOptions{})
-	four, six := s.steady(4, 12*time.Second), s.steady(6, 12*time.Second)
+	four, six := s.trickle(4, 12*time.Second), s.trickle(6, 12*time.Second)
 	s.active(four)
 	s.active(six)
 	s.inHW()
 	s.untouched(2 * time.Second)
-	s.udpDone(four, 20)
-	s.udpDone(six, 20)
+	s.udpDone(four, 100)
+	s.udpDone(six, 100)
+}
+
+// trickle is a UDP pair of streams at a pace that leaves an emulated machine time:
+// what is lost then was lost on the way, and up to half a second of it may be a
+// receiver that was not scheduled.
+func (s *stage) trickle(version int, d time.Duration) *rig.Transfer {
+	s.Helper()
+	const rate = 200
+	return s.udp(version, traffic.UDPRequest{Datagrams: int(d.Seconds() * rate), Size: 200, Rate: rate, Direction: traffic.Both, Seed: 4})
 }
 
 // A route, a neighbour and a link change under a transfer: what the card has follows.
@@ -97,7 +106,7 @@ func TestCardFollowsTheNetwork(t *testing.T) {
 // With an empty conntrack table there is nothing to be offloaded.
 func TestCardConntrackDelete(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
-	tr := s.steady(4, 6*time.Second)
+	tr := s.trickle(4, 6*time.Second)
 	s.active(tr)
 	if _, err := s.Router.Run(t.Context(), "conntrack", "-D", "-p", "udp"); err != nil {
 		t.Fatal(err)
@@ -132,7 +141,7 @@ func (s *stage) cardUsed() uint64 {
 // transfer goes on in the card all the while.
 func TestCardKillAndAdopt(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{OnExit: "keep"})
-	tr := s.steady(4, 15*time.Second)
+	tr := s.trickle(4, 15*time.Second)
 	s.active(tr)
 	if err := s.d.Kill(); err != nil {
 		t.Fatal(err)
@@ -149,13 +158,13 @@ func TestCardKillAndAdopt(t *testing.T) {
 		t.Errorf("adopted: %v, %v", res, err)
 	}
 	s.untouched(time.Second)
-	s.udpDone(tr, 50)
+	s.udpDone(tr, 100)
 }
 
 // SIGTERM gives everything back: no rule, no guard, no qdisc of ours.
 func TestCardFlushesAtTheEnd(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
-	tr := s.steady(4, 6*time.Second)
+	tr := s.trickle(4, 6*time.Second)
 	s.active(tr)
 	if err := s.d.Stop(); err != nil {
 		t.Fatal(err)
@@ -167,7 +176,7 @@ func TestCardFlushesAtTheEnd(t *testing.T) {
 	if err != nil || strings.Contains(out, "clsact") {
 		t.Errorf("%q %v", out, err)
 	}
-	s.udpDone(tr, 50)
+	s.udpDone(tr, 100)
 }
 
 // A full table keeps a flow in software with its reason, both directions.
@@ -176,7 +185,7 @@ func TestCardFull(t *testing.T) {
 	if err := s.Card().Full(true); err != nil {
 		t.Fatal(err)
 	}
-	tr := s.steady(4, 10*time.Second)
+	tr := s.trickle(4, 10*time.Second)
 	f := s.await(tr, "it is refused", func(f *shuntv1.Flow) bool { return rig.InKernel(f) && hasReason(f, shuntv1.Reason_REASON_TABLE_FULL) })
 	t.Logf("%s", rig.Describe(f))
 	if n := s.cardUsed(); n != guards {
@@ -186,7 +195,7 @@ func TestCardFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.active(tr)
-	s.udpDone(tr, 20)
+	s.udpDone(tr, 100)
 }
 
 func hasReason(f *shuntv1.Flow, r shuntv1.Reason) bool {
@@ -201,25 +210,30 @@ func hasReason(f *shuntv1.Flow, r shuntv1.Reason) bool {
 // After a reset the card is empty while tc says in_hw: the rules are written again.
 func TestCardReset(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
-	tr := s.steady(4, 12*time.Second)
-	s.active(tr)
+	// All flows at once: one alone could have been lost in another way.
+	four, six := s.trickle(4, 15*time.Second), s.trickle(6, 15*time.Second)
+	s.active(four)
+	s.active(six)
 	if err := s.Card().Reset(); err != nil {
 		t.Fatal(err)
 	}
-	s.await(tr, "it came back after the reset", func(f *shuntv1.Flow) bool {
-		return rig.Left(f, shuntv1.Cause_CAUSE_DEVICE_RESET) && rig.Active(f)
-	})
-	if n := s.cardUsed(); n != guards+2 {
-		t.Errorf("%d rules in the card, want %d", n, guards+2)
+	for _, tr := range []*rig.Transfer{four, six} {
+		s.await(tr, "it came back after the reset", func(f *shuntv1.Flow) bool {
+			return rig.Left(f, shuntv1.Cause_CAUSE_DEVICE_RESET) && rig.Active(f)
+		})
+	}
+	if n := s.cardUsed(); n != guards+4 {
+		t.Errorf("%d rules in the card, want %d", n, guards+4)
 	}
 	s.untouched(time.Second)
-	s.udpDone(tr, 20)
+	s.udpDone(four, 100)
+	s.udpDone(six, 100)
 }
 
 // Somebody takes the qdisc away: it is made again, with guards and rules.
 func TestCardQdiscDeleted(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
-	tr := s.steady(4, 15*time.Second)
+	tr := s.trickle(4, 15*time.Second)
 	s.active(tr)
 	if _, err := s.Router.Run(t.Context(), "tc", "filter", "add", "dev", lab.WANPort, "ingress", "protocol", "ip", "pref", "3", "flower", "skip_sw",
 		"dst_ip", "203.0.113.77", "action", "drop"); err != nil {
@@ -243,13 +257,13 @@ func TestCardQdiscDeleted(t *testing.T) {
 	if err != nil || !strings.Contains(out, "203.0.113.77") {
 		t.Errorf("somebody else's filter was touched: %q %v", out, err)
 	}
-	s.udpDone(tr, 200)
+	s.udpDone(tr, 100)
 }
 
 // A VF that is unplugged takes its flow's rules along, at both ports.
 func TestCardUnplug(t *testing.T) {
 	s := playCard(t, lab.Options{}, rig.DaemonOptions{})
-	tr := s.steady(4, 5*time.Second)
+	tr := s.trickle(4, 5*time.Second)
 	s.active(tr)
 	if err := s.Card().Unplug(0); err != nil {
 		t.Fatal(err)
