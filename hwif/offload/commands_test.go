@@ -2,6 +2,7 @@ package offload_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -23,7 +24,7 @@ import (
 //	synced [conntrack|route]     both by default
 //	loss conntrack|route
 //	listed                       the device's first (or next) listing
-//	conn KIND PROTO SRC > DST [reply SRC > DST] [key=value ...]
+//	conn KIND PROTO SRC > DST [reply SRC > DST] [key=value ...]   read=D: read so long ago
 //	counts TUPLE packets=N       what the kernel would say now, if it were asked
 //	answer ID [reason ...]       the resolver answers
 //	prepared ID [text]           conntrack's keeper answers; text is an error
@@ -33,7 +34,7 @@ import (
 //	dirty CAUSE ID ...           answers no longer hold
 //	count N                      every rule forwards N packets, and is read
 //	wait DURATION                time passes
-//	forget-rules                 the device loses everything and says nothing
+//	forget-rules [orig|reply]    the device loses everything, or one direction, and says nothing
 //	pin|unpin|deny|undeny|evict TUPLE owner=X [lease=D] [hold=D] [note=X]
 //	pause OWNER / resume
 //	port NAME down|up|refused|gone   a port changes
@@ -158,8 +159,10 @@ var verbs = map[string]func(*world, []string) error{
 		w.advance(d)
 		return err
 	},
-	"forget-rules": func(w *world, _ []string) error {
-		clear(w.rules)
+	"forget-rules": func(w *world, args []string) error {
+		maps.DeleteFunc(w.rules, func(_ hwif.Match, in *hwif.Installed) bool {
+			return len(args) == 0 || flow.Dir(in.Rule.Cookie.Dir()).String() == args[0]
+		})
 		w.forgot = true
 		return nil
 	},
@@ -347,6 +350,7 @@ func (w *world) removals([]string) error {
 func (w *world) conn(args []string) error {
 	kinds := map[string]flow.ConnKind{"new": flow.ConnNew, "update": flow.ConnUpdate, "destroy": flow.ConnDestroy, "listed": flow.ConnListed}
 	kind, ok := kinds[args[0]]
+	at := w.now
 	if !ok {
 		return fmt.Errorf("no kind %s", args[0])
 	}
@@ -378,6 +382,12 @@ func (w *world) conn(args []string) error {
 			en.Packets[0], en.Bytes[0], en.Has = n, n*100, en.Has|flow.HasCounters
 		case "status":
 			en.Status = uint32(n)
+		case "read": // so long ago: it was on its way
+			d, err := time.ParseDuration(v)
+			if err != nil {
+				return err
+			}
+			at -= flow.Time(d)
 		case "helper":
 			en.Has |= flow.HasHelp
 		case "state":
@@ -395,7 +405,7 @@ func (w *world) conn(args []string) error {
 	} else {
 		w.entries[t] = en
 	}
-	w.eng.Step(flow.Conns{{Kind: kind, Entry: en, At: w.now}})
+	w.eng.Step(flow.Conns{{Kind: kind, Entry: en, At: at}})
 	return nil
 }
 

@@ -66,9 +66,14 @@ func (e *Engine) successor(id flow.ID, c *flow.Conn) bool {
 	if s := e.stay(f); c.Kind == flow.ConnNew && s != nil && s.Stage != flow.StageIdle {
 		return true
 	}
-	return c.Kind == flow.ConnListed && f.Entry.Has&c.Entry.Has&flow.HasCounters != 0 &&
+	return c.Kind == flow.ConnListed && f.Entry.Has&c.Entry.Has&flow.HasCounters != 0 && !overtaken(f, c) &&
 		c.Entry.Packets[flow.Orig] < f.Entry.Packets[flow.Orig]
 }
+
+// overtaken reports whether newer counters than the message's are known: a listing
+// takes its time, and the answer to a preparation that was read later can be here
+// first.
+func overtaken(f *flow.Flow, c *flow.Conn) bool { return c.At != 0 && c.At < f.Counted }
 
 // merge brings the flow up to date and reports whether anything that a
 // decision rests on has changed.
@@ -91,7 +96,7 @@ func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 	if n.Has&flow.HasStart != 0 {
 		f.Entry.Start = n.Start
 	}
-	if n.Has&flow.HasCounters != 0 {
+	if n.Has&flow.HasCounters != 0 && !overtaken(f, c) {
 		f.Entry.Packets, f.Entry.Bytes = n.Packets, n.Bytes
 		e.counted(f, old, c.At)
 	}

@@ -85,22 +85,25 @@ func (e *Engine) firstListing(dev hwif.DeviceID, rules []hwif.Installed) {
 }
 
 // audit takes out flows whose rules should be in the listing and are not. When
-// all are missing at once, the device was reset.
+// not one rule is left, the device was reset.
 func (e *Engine) audit(dev hwif.DeviceID, began flow.Time, present map[hwif.Cookie]bool) {
 	var missing []flow.ID
-	inHW := 0
+	left := 0
 	for n := uint32(1); n < e.stays.Bound(); n++ {
 		s := e.stays.At(n)
 		if s.InAt == 0 || s.InAt >= began || s.Device != dev || s.Cause != flow.CauseNone {
 			continue
 		}
-		inHW++
-		if !present[hwif.NewCookie(s.Gen, 0)] || !present[hwif.NewCookie(s.Gen, 1)] {
+		orig, reply := present[hwif.NewCookie(s.Gen, 0)], present[hwif.NewCookie(s.Gen, 1)]
+		if orig || reply {
+			left++
+		}
+		if !orig || !reply {
 			missing = append(missing, s.Flow)
 		}
 	}
 	cause := flow.CauseAuditMismatch
-	if len(missing) == inHW && inHW > 1 {
+	if left == 0 {
 		cause = flow.CauseDeviceReset
 	}
 	for _, id := range missing {
