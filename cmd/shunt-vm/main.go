@@ -45,6 +45,8 @@ type app struct {
 	config  vm.Config
 	kernels string
 	only    string // of the programs
+
+	parallel int // kernels that are tested at once
 }
 
 func command() *cobra.Command {

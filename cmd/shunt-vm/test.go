@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/shunt-offload/shunt/sim/vm"
 )
@@ -26,6 +27,7 @@ func (a *app) test() *cobra.Command {
 	cmd.Flags().StringVar(&pkgs, "pkgs", "", "`packages`, like \"./tc ./switchdev\"; all that have such tests by default")
 	cmd.Flags().StringVar(&pattern, "run", "", "only tests that fit the `pattern`")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "all that tests say, as it comes")
+	cmd.Flags().IntVar(&a.parallel, "parallel", len(vm.Series()), "how many kernels run at once")
 	return cmd
 }
 
@@ -45,45 +47,65 @@ func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose 
 	if err != nil {
 		return err
 	}
-	defer func() {
-		for _, m := range machines {
-			_ = m.Close() // a run's folder; the next prune finds it otherwise
-		}
-	}()
 	say("ready after %.0f s", time.Since(began).Seconds())
-	ok := true
-	var figures []string
-	for _, m := range machines {
-		fmt.Printf("== kernel %s\n", m.Kernel.Release)
-		rep := &vm.Report{W: os.Stdout, Verbose: verbose, Pattern: pattern != "", Want: pkgs}
-		at := time.Now()
-		res, err := m.Boot(ctx, vm.Options{Lines: rep.Line, Silent: silence})
-		if err != nil {
-			if running := rep.Running(); running != "" {
-				err = fmt.Errorf("%w, in %s", err, running)
-			}
-			return err
-		}
-		rep.Close()
-		for _, f := range faults(res) {
-			fmt.Printf("FAULT kernel %s: %s\n", m.Kernel.Release, f)
-			ok = false
-		}
-		ok = ok && rep.OK()
-		fmt.Printf("== kernel %s: booted in %.1f s; %d passed, %d failed, %d skipped, in %.0f s\n", m.Kernel.Release, res.Boot.Seconds(),
-			rep.Passed, rep.Failed, rep.Skipped, time.Since(at).Seconds())
-		for _, f := range rep.Faults {
-			fmt.Printf("   %s\n", f)
-		}
-		figures = append(figures, fmt.Sprintf("figure vm_boot_seconds_%s %.1f s", m.Kernel.Series, res.Boot.Seconds()),
-			fmt.Sprintf("figure vm_tests_passed_%s %d tests", m.Kernel.Series, rep.Passed))
+	turns := newTurns(os.Stdout, len(machines))
+	runs := make([]run, len(machines))
+	var all errgroup.Group
+	all.SetLimit(max(1, a.parallel))
+	for i, m := range machines {
+		runs[i] = run{machine: m, voice: voice{turns, i}}
+		r := &runs[i]
+		r.report = &vm.Report{W: r.voice, Verbose: verbose, Pattern: pattern != "", Want: pkgs}
+		all.Go(func() error { return r.boot(ctx) })
 	}
-	for _, f := range figures {
-		fmt.Println(f)
+	if err := all.Wait(); err != nil {
+		return err
+	}
+	ok := true
+	for _, r := range runs {
+		ok = ok && r.ok
+		fmt.Printf("figure vm_boot_seconds_%s %.1f s\n", r.machine.Kernel.Series, r.booted.Seconds())
+		fmt.Printf("figure vm_tests_passed_%s %d tests\n", r.machine.Kernel.Series, r.report.Passed)
 	}
 	if !ok {
 		fmt.Println("FAILED; see above")
 		return exitError(1)
+	}
+	return nil
+}
+
+// run is the tests on one kernel.
+type run struct {
+	machine *vm.Machine
+	voice   voice
+	report  *vm.Report
+	booted  time.Duration
+	ok      bool
+}
+
+func (r *run) boot(ctx context.Context) error {
+	defer r.voice.end()
+	defer r.machine.Close() // a run's folder; the next prune finds it otherwise
+	release := r.machine.Kernel.Release
+	fmt.Fprintf(r.voice, "== kernel %s\n", release)
+	at := time.Now()
+	res, err := r.machine.Boot(ctx, vm.Options{Lines: r.report.Line, Silent: silence})
+	if err != nil {
+		if running := r.report.Running(); running != "" {
+			err = fmt.Errorf("%w, in %s", err, running)
+		}
+		return err
+	}
+	r.report.Close()
+	bad := faults(res)
+	for _, f := range bad {
+		fmt.Fprintf(r.voice, "FAULT kernel %s: %s\n", release, f)
+	}
+	r.booted, r.ok = res.Boot, r.report.OK() && len(bad) == 0
+	fmt.Fprintf(r.voice, "== kernel %s: booted in %.1f s; %d passed, %d failed, %d skipped, in %.0f s\n", release, res.Boot.Seconds(),
+		r.report.Passed, r.report.Failed, r.report.Skipped, time.Since(at).Seconds())
+	for _, f := range r.report.Faults {
+		fmt.Fprintf(r.voice, "   %s\n", f)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ var (
 )
 
 // tools are the host's programs that a run needs, beside those that the guest gets.
-var tools = []string{"apt-cache", "apt-get", "dpkg", "depmod", "ldd", "xz", "zstd", "gcc", "make", "strip", "bash"}
+var tools = []string{"depmod", "ldd", "xz", "zstd", "gcc", "make", "strip", "bash"}
 
 // MissingError says which programs this host lacks.
 type MissingError struct{ Programs []string }
