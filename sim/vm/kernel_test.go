@@ -21,7 +21,7 @@ func bzImage(setup byte, payload []byte) []byte {
 	binary.LittleEndian.PutUint16(b[0x206:], 0x20f)
 	binary.LittleEndian.PutUint32(b[0x248:], 16)
 	binary.LittleEndian.PutUint32(b[0x24c:], uint32(len(payload)+4))
-	return append(append(b, payload...), "size and what follows"...)
+	return slices.Concat(b, payload, []byte("size and what follows"))
 }
 
 func TestPayload(t *testing.T) {
