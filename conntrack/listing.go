@@ -22,6 +22,7 @@ type listing struct {
 	void  bool // a loss made it worthless: read to its end, emit nothing
 	seq   uint32
 	begin flow.Time
+	asked flow.Time     // when the kernel was last made to write
 	after time.Time     // not before
 	retry time.Duration // next back-off, 0 after success
 }
@@ -38,6 +39,7 @@ func (r *reader) startListing() {
 	r.empty(r.chunk) // the kernel walks once at a time for a socket
 	l.seq++
 	l.begin = r.clock()
+	l.asked = l.begin
 	r.order.begin()
 	r.wish = false
 	if err := r.request(l.seq); err != nil {
@@ -67,9 +69,9 @@ func (r *reader) again() {
 	r.wish = true
 }
 
-// listChunk takes in one datagram of the listing.
-func (r *reader) listChunk(b []byte) {
-	at := r.clock()
+// listChunk takes in one datagram of the listing; at is the earliest time at which
+// it may have been written.
+func (r *reader) listChunk(b []byte, at flow.Time) {
 	for len(b) > 0 && r.list.on {
 		h, msg, rest, err := nextMessage(b)
 		if err != nil {

@@ -59,8 +59,12 @@ func (r *reader) round() (idle bool, d time.Duration, err error) {
 		r.startListing()
 	}
 	var datagrams [][]byte
+	var written flow.Time
 	if r.list.on {
 		var failed error
+		// The kernel writes a datagram when the one before is read, the first one with
+		// the request: this one says what was true since then, not what is now.
+		written, r.list.asked = r.list.asked, r.clock()
 		if datagrams, failed = r.chunk(); failed != nil {
 			r.failListing(failed)
 		}
@@ -83,7 +87,7 @@ func (r *reader) round() (idle bool, d time.Duration, err error) {
 		}
 	}
 	for _, b := range datagrams {
-		r.listChunk(b)
+		r.listChunk(b, written)
 	}
 	r.flush()
 	if r.list.on && len(datagrams) == 0 {

@@ -97,6 +97,33 @@ func TestListingFollowsLoss(t *testing.T) {
 	s.want(t, 2, "loss listed synced")
 }
 
+// The kernel writes what is read next while it is asked for what was before: a
+// listed entry is dated to when it may have been written, however late it is read.
+// Dated later, it would seem to be newer than what was read meanwhile.
+func TestListedIsDatedToItsWriting(t *testing.T) {
+	s := newScript()
+	var reads, dated []flow.Time
+	chunk := s.r.chunk
+	s.r.chunk = func() ([][]byte, error) {
+		reads = append(reads, s.r.clock())
+		return chunk()
+	}
+	s.r.emit = func(e flow.Event) {
+		if cs, ok := e.(flow.Conns); ok {
+			for _, c := range cs {
+				dated = append(dated, c.At)
+			}
+		}
+	}
+	s.r.wish = true
+	s.chunk = []any{[][]byte{}, one(says(typeNew, unix.NLM_F_MULTI, 2, 0)), one(says(typeNew, unix.NLM_F_MULTI, 3, 0)), one(doneMessage(1))}
+	s.want(t, 3, "")
+	begin := s.r.list.begin
+	if len(reads) != 4 || len(dated) != 2 || dated[0] != begin || dated[1] < begin || dated[1] > reads[1] {
+		t.Errorf("asked for at %d, read at %v, dated to %v", begin, reads, dated)
+	}
+}
+
 // A loss while a listing runs makes it worthless: the rest is not emitted, no
 // Synced follows, and another listing does.
 func TestLossVoidsListing(t *testing.T) {
