@@ -29,13 +29,16 @@ type Request struct {
 	Filter *Filter // Delete and Get need Place, Protocol and Handle alone
 	// Checked says that the filter has passed Check in this shape.
 	Checked bool
+	// NoCounter says that nobody wants what a Delete brings: the kernel then builds
+	// no message about the filter, which is most of the work.
+	NoCounter bool
 }
 
 // Response is the kernel's answer to one Request.
 type Response struct {
 	Err     error
 	Flags   Flags        // after New: SkipSW and InHW, since the kernel takes no skip_sw filter otherwise (cls_flower.c:fl_hw_replace_filter)
-	Counter hwif.Counter // after Delete and Get: hardware's, bytes of L2
+	Counter hwif.Counter // after Get, and Delete without NoCounter: hardware's, bytes of L2
 }
 
 // Batch is how many messages go into one send. From 16 on more gains nothing: the
@@ -116,7 +119,11 @@ func (c *Conn) batch(s *Shape, reqs []Request, out []Response, start int) int {
 		case New:
 			w.buf = appendNew(w.buf, flagCreate|flagExcl, w.seq, f, s)
 		case Delete:
-			w.buf = appendByHandle(w.buf, rtmDelFilter, flagEcho, w.seq, f)
+			flags := uint16(flagEcho)
+			if reqs[i].NoCounter {
+				flags = 0
+			}
+			w.buf = appendByHandle(w.buf, rtmDelFilter, flags, w.seq, f)
 		case Get:
 			w.buf = appendByHandle(w.buf, rtmGetFilter, 0, w.seq, f)
 		}

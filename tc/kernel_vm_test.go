@@ -216,6 +216,10 @@ func TestCounters(t *testing.T) {
 	if res := apply(t, conn, &shape, tc.Request{Verb: tc.Delete, Filter: &f}); res[0].Err != nil || res[0].Counter != want {
 		t.Errorf("delete: %+v", res[0])
 	}
+	r := apply(t, conn, &shape, tc.Request{Verb: tc.New, Filter: &f}, tc.Request{Verb: tc.Delete, Filter: &f, NoCounter: true}, tc.Request{Verb: tc.Delete, Filter: &f, NoCounter: true})
+	if r[0].Err != nil || r[1] != (tc.Response{}) || !errors.Is(r[2].Err, unix.ENOENT) {
+		t.Errorf("delete without counter, twice: %+v", r)
+	}
 }
 
 // The kernel's words are kept, and errors name place and handle.

@@ -185,7 +185,7 @@ func (d *Device) filter() *tc.Filter {
 }
 
 func (d *Device) push(v tc.Verb, f *tc.Filter, at int, e *entry) {
-	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f, Checked: true}) // by fits
+	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f, Checked: true, NoCounter: d.caps.Counters == hwif.CountersNone}) // by fits
 	d.ops = append(d.ops, pending{at: at, entry: e})
 }
 

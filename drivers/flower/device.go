@@ -218,7 +218,7 @@ func (d *Device) clear(ctx context.Context, p *port) error {
 	var reqs []tc.Request
 	err := d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
 		if d.mine(f) {
-			reqs = append(reqs, tc.Request{Verb: tc.Delete, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
+			reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
 		}
 		return nil
 	})

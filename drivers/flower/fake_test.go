@@ -70,6 +70,9 @@ func (k *fakeKernel) one(ctx context.Context, s *tc.Shape, r *tc.Request) tc.Res
 		}
 		if r.Verb == tc.Delete {
 			delete(k.filters, keyOf(f))
+			if r.NoCounter {
+				return tc.Response{}
+			}
 		}
 		return tc.Response{Flags: old.Flags, Counter: k.count[old.Rule.Cookie]}
 	}
