@@ -1,106 +1,88 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
-	"os/exec"
-	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
 
-// Names that figures go by.
-const (
-	nameDriver  = "shunt, mlx5 driver"
-	nameReplay  = "replay (ceiling)"
-	nameTC      = "tc -batch"
-	nameLibrary = "vishvananda/netlink"
-)
+func micros(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Nanoseconds())/1e3) }
 
-// of picks one time of a lap.
-type of func(lap) time.Duration
-
-var (
-	inserting = of(func(l lap) time.Duration { return l.insert })
-	sweeping  = of(func(l lap) time.Duration { return l.sweep })
-	removing  = of(func(l lap) time.Duration { return l.remove })
-)
-
-func middle[T int | float64 | time.Duration](v []T) T {
-	slices.Sort(v)
-	if len(v) == 0 {
-		return 0
-	}
-	return v[len(v)/2]
-}
-
-func times(laps []lap, f of) []time.Duration {
-	out := make([]time.Duration, len(laps))
-	for i := range laps {
-		out[i] = f(laps[i])
-	}
-	return out
-}
-
-// ratio is how many times as long b takes as a: the median of what each round
-// says, since rounds differ more than racers.
-func ratio(a, b []lap, f of) float64 {
-	var out []float64
-	for i := range min(len(a), len(b)) {
-		if t := f(a[i]); t > 0 {
-			out = append(out, f(b[i]).Seconds()/t.Seconds())
-		}
-	}
-	return middle(out)
-}
-
-func (c *course) report(w io.Writer, racers []racer, laps [][]lap) {
-	fmt.Fprintf(w, "\n%d NAT rules, %s to %s, one worker; medians of %d rounds\n", c.n, c.in.Name, c.out.Name, len(laps[0]))
+// print writes the tables.
+func (r *results) print(w io.Writer) {
+	per := float64(r.n) / float64(r.parts)
+	ceilingIn, ceilingOut, countedOut := r.of(r.in, nameReplay), r.of(r.out, nameReplay), r.of(r.out, nameCounted)
+	fmt.Fprintf(w, "\n%d NAT rules by each, one worker; medians of %d slices of %.0f rules, in %d rounds\n", r.n, r.rounds*r.parts, per, r.rounds)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "\tin, rules/s\tµs a rule\tout, rules/s\tcounted, s\t")
-	for i, r := range racers {
-		in, out, sweep := middle(times(laps[i], inserting)), middle(times(laps[i], removing)), middle(times(laps[i], sweeping))
-		counted := "-"
-		if r.sweep != nil {
-			counted = fmt.Sprintf("%.3f", sweep.Seconds())
-		}
-		fmt.Fprintf(t, "%s\t%.0f\t%.1f\t%.0f\t%s\t\n", r.name, float64(c.n)/in.Seconds(), in.Seconds()*1e6/float64(c.n), float64(c.n)/out.Seconds(), counted)
+	fmt.Fprintln(t, "in\trules/s\tµs a rule\tof it outside the kernel\tof the ceiling\tout\trules/s\tµs a rule\tof it outside the kernel\tof the ceiling\tof the counted one\t")
+	for i, one := range r.racers {
+		took, user := each(r.in[i], per)
+		back, backUser := each(r.out[i], per)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%.2f\t\t%s\t%s\t%s\t%.2f\t%.2f\t\n", one.name,
+			rate(took), micros(took), micros(user), ratio(r.in[i], ceilingIn),
+			rate(back), micros(back), micros(backUser), ratio(r.out[i], ceilingOut), ratio(r.out[i], countedOut))
 	}
 	t.Flush()
-	for _, r := range racers {
-		if r.note != "" {
-			fmt.Fprintf(w, "  %s: %s\n", r.name, r.note)
+	for _, one := range r.racers {
+		fmt.Fprintf(w, "  %s: %s\n", one.name, one.note)
+	}
+	if len(r.readers) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "\nthe counters of %d rules in the card, all of the driver's; medians of %d\n", r.n, r.rounds)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "read\tseconds\trules/s\tof it outside the kernel, s\tdriver's time\t")
+	for i, one := range r.readers {
+		took, user := each(r.read[i], 1)
+		fmt.Fprintf(t, "%s\t%.3f\t%.0f\t%.3f\t%.1f x\t\n", one.name, took.Seconds(), float64(r.n)/took.Seconds(), user.Seconds(), ratio(r.read[0], r.read[i]))
+	}
+	t.Flush()
+}
+
+func rate(each time.Duration) string {
+	if each <= 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", 1/each.Seconds())
+}
+
+// figures are for those who follow them from one change to the next. Who is absent
+// has none.
+func (r *results) figures(w io.Writer) {
+	per := float64(r.n) / float64(r.parts)
+	say := func(name string, a, b []span) {
+		if len(a) > 0 && len(b) > 0 {
+			fmt.Fprintf(w, "figure %s %.2f x\n", name, ratio(a, b))
 		}
 	}
-}
-
-// others are the rows that cannot be had, with the words that say why.
-func (c *course) others(ctx context.Context, w io.Writer) {
-	script := fmt.Sprintf("add table inet bench\nadd flowtable inet bench ft { hook ingress priority 0; devices = { %s, %s }; flags offload; }\ndelete table inet bench\n", c.in.Name, c.out.Name)
-	cmd := exec.CommandContext(ctx, "nft", "-f", "-")
-	cmd.Stdin = strings.NewReader(script)
-	var text bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &text, &text
-	err := cmd.Run()
-	first, _, _ := strings.Cut(strings.TrimSpace(text.String()), "\n")
-	fmt.Fprintf(w, "  nft flowtable, flags offload: no row; on these ports nft says %q (%v): the kernel asks a port for TC_SETUP_FT, which mlx5's representors have and its uplink and this card have not\n", first, err)
-	fmt.Fprintln(w, c.ovs(ctx))
-}
-
-func figures(w io.Writer, racers []racer, laps [][]lap) {
-	by := map[string][]lap{}
-	for i := range racers {
-		by[racers[i].name] = laps[i]
+	in, out := r.of(r.in, nameDriver), r.of(r.out, nameDriver)
+	uncounted, read := r.of(r.out, nameCodec), r.reading(nameDriver)
+	say("insert_vs_tc_batch", in, r.of(r.in, nameTC))
+	say("insert_vs_ceiling", in, r.of(r.in, nameReplay))
+	say("insert_vs_vishvananda", in, r.of(r.in, nameLibrary))
+	say("insert_vs_ovs", in, r.of(r.in, nameOVS))
+	say("ceiling_vs_itself", r.of(r.in, nameCounted), r.of(r.in, nameReplay))
+	say("delete_vs_tc_batch", out, r.of(r.out, nameTC))
+	say("delete_vs_ceiling", out, r.of(r.out, nameCounted))
+	say("delete_vs_vishvananda", out, r.of(r.out, nameLibrary))
+	say("delete_vs_ovs", out, r.of(r.out, nameOVS))
+	say("delete_uncounted_vs_tc_batch", uncounted, r.of(r.out, nameTC))
+	say("delete_uncounted_vs_ceiling", uncounted, r.of(r.out, nameReplay))
+	say("sweep_vs_tc_s", read, r.reading(readTC))
+	say("sweep_vs_tc_s_j", read, r.reading(readTCJSON))
+	say("sweep_vs_vishvananda", read, r.reading(readLibrary))
+	say("sweep_vs_ovs", read, r.reading(readOVS))
+	for _, one := range []struct {
+		name  string
+		spans []span
+	}{
+		{"insert", in}, {"delete", out}, {"ceiling_insert", r.of(r.in, nameReplay)}, {"ceiling_delete", r.of(r.out, nameCounted)},
+		{"tc_batch_insert", r.of(r.in, nameTC)}, {"tc_batch_delete", r.of(r.out, nameTC)},
+	} {
+		took, _ := each(one.spans, per)
+		fmt.Fprintf(w, "figure %s_rules_per_second %s 1/s\n", one.name, rate(took))
 	}
-	ours := by[nameDriver]
-	n := func(name string, v float64, unit string) { fmt.Fprintf(w, "figure %s %.2f %s\n", name, v, unit) }
-	n("insert_vs_tc_batch", ratio(ours, by[nameTC], inserting), "x")
-	n("insert_vs_ceiling", ratio(ours, by[nameReplay], inserting), "x")
-	n("insert_vs_vishvananda", ratio(ours, by[nameLibrary], inserting), "x")
-	n("delete_vs_tc_batch", ratio(ours, by[nameTC], removing), "x")
-	n("delete_vs_ceiling", ratio(ours, by[nameReplay], removing), "x")
-	n("sweep_vs_tc_s", ratio(ours, by[nameTC], sweeping), "x")
+	sweep, _ := each(read, 1)
+	fmt.Fprintf(w, "figure sweep_seconds %.3f s\n", sweep.Seconds())
 }
