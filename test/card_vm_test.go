@@ -185,7 +185,7 @@ func TestCardFull(t *testing.T) {
 	if err := s.Card().Full(true); err != nil {
 		t.Fatal(err)
 	}
-	tr := s.trickle(4, 10*time.Second)
+	tr := s.trickle(4, 25*time.Second) // the second attempt comes after five seconds, a third after ten more
 	f := s.await(tr, "it is refused", func(f *shuntv1.Flow) bool { return rig.InKernel(f) && hasReason(f, shuntv1.Reason_REASON_TABLE_FULL) })
 	t.Logf("%s", rig.Describe(f))
 	if n := s.cardUsed(); n != guards {
