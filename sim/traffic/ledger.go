@@ -7,7 +7,7 @@ import (
 
 // UDPReport is what one end sent and received.
 type UDPReport struct {
-	Sent      uint64 `json:"sent"`
+	Sent      uint64 `json:"sent"`      // given to the socket, which may have lost it
 	Received  uint64 `json:"received"`  // different ones
 	Doubled   uint64 `json:"doubled"`   // came again
 	Reordered uint64 `json:"reordered"` // came after one with a higher number

@@ -175,11 +175,13 @@ func (e *udpEnd) stream(ctx context.Context, down bool) error {
 			return err
 		}
 		fill(buf[headerLen:], bodySeed(e.req.Seed, down), n)
+		// Entered first: the peer may have the last one, and ask for the account,
+		// before out returns here.
+		e.ledger.sent()
 		err := e.out(encode(buf, kindData, e.session, n))
 		if err != nil && !passing(err) {
 			return fmt.Errorf("send datagram %d of %d: %w", n, e.req.Datagrams, err)
 		}
-		e.ledger.sent()
 		e.count()
 	}
 	return nil
