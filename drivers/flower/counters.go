@@ -9,14 +9,19 @@ import (
 )
 
 // Counters reads all ports by terse dumps. Cards count frames with their Ethernet
-// header and tag; hwif counts what is behind them.
+// header and tag; hwif counts what is behind them. Guards are in the same dump: when
+// one is missing, it is put back.
 func (d *Device) Counters(ctx context.Context, into []hwif.Counted) ([]hwif.Counted, error) {
 	if d.caps.Counters == hwif.CountersNone {
 		return into, ctx.Err()
 	}
 	for _, p := range d.snapshot() {
+		guards := 0
 		err := d.conn.Terse(ctx, p.Ifindex, func(t *tc.Tally) {
 			if !t.Cookie.Ours() {
+				if t.Prio == d.prio+prioGuard && roleOf(t.Cookie) == roleGuard {
+					guards++
+				}
 				return
 			}
 			d.mu.Lock()
@@ -29,6 +34,9 @@ func (d *Device) Counters(ctx context.Context, into []hwif.Counted) ([]hwif.Coun
 		// An interrupted list may lack rules, which keep the numbers they had.
 		if err != nil && !errors.Is(err, tc.ErrInterrupted) && !tc.Gone(err) {
 			return into, d.failed("count", p.Name, hwif.Cookie{}, err)
+		}
+		if err == nil && d.profile.Guards && guards < guardsPerPort {
+			d.reguard(ctx, p)
 		}
 	}
 	return into, nil

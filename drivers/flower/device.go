@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 
 	"github.com/shunt-offload/shunt/hwif"
@@ -216,18 +217,26 @@ func (d *Device) snapshot() []*port {
 // caller holds apply.
 func (d *Device) clear(ctx context.Context, p *port) error {
 	var reqs []tc.Request
-	err := d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
-		if d.mine(f) {
-			reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
-		}
-		return nil
-	})
+	read := func() error {
+		reqs = reqs[:0]
+		return d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
+			if d.mine(f) {
+				reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
+			}
+			return nil
+		})
+	}
+	err := read()
+	for try := 1; errors.Is(err, tc.ErrInterrupted) && try < listTries; try++ {
+		err = read()
+	}
 	if err != nil && !errors.Is(err, tc.ErrInterrupted) {
 		if tc.Gone(err) {
 			return nil
 		}
 		return d.failed("remove", p.Name, hwif.Cookie{}, err)
 	}
+	slices.Reverse(reqs) // they come by prio, and guards leave after what they guard
 	resps := make([]tc.Response, len(reqs))
 	d.conn.Apply(ctx, &d.shape, reqs, resps)
 	var errs []error

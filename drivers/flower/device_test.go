@@ -14,14 +14,11 @@ import (
 	"github.com/shunt-offload/shunt/tc"
 )
 
-// guards on one port: two families, tagged and not.
-const guards = 4
-
 func TestOpenMakesQdiscsAndGuards(t *testing.T) {
 	b := mustOpen(t)
 	for _, i := range []hwif.Ifindex{10, 11, 12} {
 		on := b.kernel.on(i)
-		if len(on) != guards || b.kernel.qdiscs[i].Kind != "clsact" {
+		if len(on) != guardsPerPort || b.kernel.qdiscs[i].Kind != "clsact" {
 			t.Errorf("port %d: %d filters, qdisc %+v", i, len(on), b.kernel.qdiscs[i])
 		}
 		for _, f := range on {
@@ -324,7 +321,7 @@ func TestPortVanishesAndReturns(t *testing.T) {
 		t.Errorf("a rule that points to it cannot be removed: %v", res.Err)
 	}
 	b.sight.inv = switchdev.Assemble([]switchdev.Device{fakeCard(switchdev.ModeSwitchdev, fakePort(10, "up", hwif.PortUplink), fakePort(31, "vf0", hwif.PortVF), fakePort(12, "vf1", hwif.PortVF))}, nil)
-	if ports, err = b.dev.Ports(t.Context()); err != nil || len(ports) != 3 || len(b.kernel.on(31)) != guards {
+	if ports, err = b.dev.Ports(t.Context()); err != nil || len(ports) != 3 || len(b.kernel.on(31)) != guardsPerPort {
 		t.Fatalf("%+v %v, %d filters", ports, err, len(b.kernel.on(31)))
 	}
 	if res := b.apply(put(b.rule(3, 31, 10)))[0]; res.Err != nil {
@@ -342,8 +339,8 @@ func TestLostQdisc(t *testing.T) {
 	if _, err := b.dev.Ports(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(b.kernel.on(11)); n != guards {
-		t.Errorf("%d filters on the mended port, want %d guards", n, guards)
+	if n := len(b.kernel.on(11)); n != guardsPerPort {
+		t.Errorf("%d filters on the mended port, want %d guards", n, guardsPerPort)
 	}
 	list := b.listed()
 	if _, ok := list[r.Cookie]; ok || len(list) != 1 {
@@ -366,8 +363,8 @@ func TestReset(t *testing.T) {
 	if n := len(b.listed()); n != 0 {
 		t.Errorf("%d rules listed after a reset", n)
 	}
-	if n := len(b.kernel.on(11)); n != guards {
-		t.Errorf("%d filters, want %d guards", n, guards)
+	if n := len(b.kernel.on(11)); n != guardsPerPort {
+		t.Errorf("%d filters, want %d guards", n, guardsPerPort)
 	}
 	if res := b.apply(put(r))[0]; res.Err != nil || len(b.listed()) != 1 {
 		t.Errorf("%v", res.Err)

@@ -1,6 +1,7 @@
 package flower
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -24,7 +25,9 @@ type fakeKernel struct {
 	lose   bool // the answers of the next batch, after carrying it out
 	lost   int
 	sent   []tc.Verb
-	count  map[hwif.Cookie]hwif.Counter
+	// deleted is what was, in order.
+	deleted []tc.Filter
+	count   map[hwif.Cookie]hwif.Counter
 }
 
 type fakeKey struct {
@@ -70,6 +73,7 @@ func (k *fakeKernel) one(ctx context.Context, s *tc.Shape, r *tc.Request) tc.Res
 		}
 		if r.Verb == tc.Delete {
 			delete(k.filters, keyOf(f))
+			k.deleted = append(k.deleted, old)
 			if r.NoCounter {
 				return tc.Response{}
 			}
@@ -95,9 +99,12 @@ func (k *fakeKernel) one(ctx context.Context, s *tc.Shape, r *tc.Request) tc.Res
 	return tc.Response{Flags: c.Flags}
 }
 
+// on lists a port's filters as the kernel does: by prio, then handle.
 func (k *fakeKernel) on(dev hwif.Ifindex) []tc.Filter {
 	var out []tc.Filter
-	for _, key := range slices.SortedFunc(maps.Keys(k.filters), func(a, b fakeKey) int { return int(a.handle) - int(b.handle) }) {
+	for _, key := range slices.SortedFunc(maps.Keys(k.filters), func(a, b fakeKey) int {
+		return cmp.Or(cmp.Compare(a.prio, b.prio), cmp.Compare(a.handle, b.handle))
+	}) {
 		if key.dev == dev {
 			out = append(out, k.filters[key])
 		}

@@ -10,6 +10,9 @@ import (
 	"github.com/shunt-offload/shunt/tc"
 )
 
+// guardsPerPort is how many guardsOf gives.
+const guardsPerPort = 4
+
 // guardsOf are the rules that give frames with TTL or hop limit 0 and 1 to the
 // kernel, which answers them: one for each family, and for tagged frames, which a
 // match on an ethertype does not see (mlx5/core/en_tc.c).
@@ -30,23 +33,58 @@ func (d *Device) guardsOf(p *port) []*tc.Filter {
 	return out
 }
 
-// guard installs the guards that are not there. It gives why it could not, or "".
-func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]bool) string {
+// guard installs the guards that are not there, or not as they have to be. It gives
+// why it could not, or "". The caller holds apply.
+func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Filter) string {
 	if !d.profile.Guards {
 		return ""
 	}
 	var reqs []tc.Request
 	for _, f := range d.guardsOf(p) {
-		if !have[f.Rule.Cookie] {
-			reqs = append(reqs, tc.Request{Verb: tc.New, Filter: f})
+		old, ok := have[f.Rule.Cookie]
+		if ok && sameGuard(&old, f) {
+			continue
 		}
+		if ok {
+			reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: &old})
+		}
+		reqs = append(reqs, tc.Request{Verb: tc.New, Filter: f})
 	}
 	resps := make([]tc.Response, len(reqs))
 	d.conn.Apply(ctx, &d.shape, reqs, resps)
 	for i := range resps {
-		if err := resps[i].Err; err != nil && !errors.Is(err, unix.EEXIST) {
+		if err := resps[i].Err; reqs[i].Verb == tc.New && err != nil && !errors.Is(err, unix.EEXIST) {
 			return "no guard for packets with TTL 1, without which nothing may be forwarded: " + d.failed("install", p.Name, hwif.Cookie{}, err).Error()
 		}
 	}
 	return ""
+}
+
+// sameGuard reports whether a filter that was found is the guard that is wanted.
+func sameGuard(found, want *tc.Filter) bool {
+	return found.Place == want.Place && found.Rule == want.Rule && found.AnyTag == want.AnyTag &&
+		len(found.Strange) == 0 && found.Presence() == hwif.InHW
+}
+
+// reguard puts back guards that somebody took away while flows rely on them.
+func (d *Device) reguard(ctx context.Context, p *port) {
+	d.apply.Lock()
+	defer d.apply.Unlock()
+	d.mu.Lock()
+	gone := d.ports[p.Name] != p || p.refused != ""
+	d.mu.Unlock()
+	if gone {
+		return // settled meanwhile
+	}
+	have, text := d.adopt(ctx, p)
+	if text == "" {
+		text = d.guard(ctx, p, have)
+	}
+	d.log.Warn("guards for packets with TTL 1 were taken away; put back", "port", p.Name, "err", text)
+	if text != "" {
+		d.mu.Lock()
+		p.refused = text
+		d.mu.Unlock()
+		d.nudge()
+	}
 }

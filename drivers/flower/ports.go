@@ -46,26 +46,33 @@ func (d *Device) settle(ctx context.Context, starting bool) error {
 		old := d.ports[name]
 		d.mu.Unlock()
 		now, ok := inv.ByName(name)
-		switch {
-		case !ok || now.Ifindex == 0:
+		if !ok || now.Ifindex == 0 {
 			anew = anew || old != nil
 			d.gone(name, old)
 			continue
-		case old != nil && old.Ifindex == now.Ifindex && old.refused == "":
-			if _, has := acts[now.Ifindex]; has {
-				d.seen(old, now.Hwif(), func() { old.Port = *now })
-				break
-			}
-			d.log.Warn("clsact qdisc was taken away; made again", "port", name)
-			fallthrough
-		default:
-			d.gone(name, old)
+		}
+		q, has := acts[now.Ifindex]
+		same := old != nil && old.Ifindex == now.Ifindex
+		if same && has && old.refused == "" {
+			d.mu.Lock()
+			old.Port = *now
+			d.mu.Unlock()
+		} else {
 			p := &port{Port: *now}
-			p.refused = d.ready(ctx, p, acts[now.Ifindex])
+			switch {
+			case same && has: // refused up to now; its rules may be there still
+				p.made = old.made
+			case same && old.refused == "":
+				d.log.Warn("clsact qdisc was taken away; made again", "port", name)
+				fallthrough
+			default:
+				d.gone(name, old)
+			}
+			p.refused = d.ready(ctx, p, q)
 			if starting && p.refused != "" {
 				return &hwif.Error{Op: "open", Device: d.caps.Driver, Port: name, Kind: hwif.KindUnsupported, Field: "ports", Text: p.refused}
 			}
-			anew = true
+			anew = anew || !same || !has || old.refused != p.refused
 			d.mu.Lock()
 			d.ports[name], d.last = p, [2]*port{}
 			d.mu.Unlock()
@@ -77,13 +84,6 @@ func (d *Device) settle(ctx context.Context, starting bool) error {
 		d.nudge()
 	}
 	return nil
-}
-
-// seen takes in what changed about a port that is ready.
-func (d *Device) seen(p *port, _ hwif.Port, set func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	set()
 }
 
 // mayCarry refuses a port whose card was changed under us.
@@ -141,8 +141,8 @@ func (d *Device) ready(ctx context.Context, p *port, q tc.Clsact) string {
 }
 
 // adopt reads back what of ours is on a port, and finds who else uses our prios.
-func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]bool, text string) {
-	guards = map[hwif.Cookie]bool{}
+func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]tc.Filter, text string) {
+	guards = map[hwif.Cookie]tc.Filter{}
 	foreign := map[uint16]bool{}
 	read := func() error {
 		clear(guards)
@@ -150,7 +150,7 @@ func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]boo
 			switch {
 			case d.mine(f):
 				if roleOf(f.Rule.Cookie) == roleGuard {
-					guards[f.Rule.Cookie] = true
+					guards[f.Rule.Cookie] = *f
 				}
 				d.know(f)
 			case f.Chain == 0 && f.Prio >= d.prio && f.Prio <= d.prio+prioLast:
@@ -160,7 +160,7 @@ func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]boo
 		})
 	}
 	err := read()
-	for try := 0; errors.Is(err, tc.ErrInterrupted) && try < 5; try++ {
+	for try := 1; errors.Is(err, tc.ErrInterrupted) && try < listTries; try++ {
 		err = read()
 	}
 	switch {
