@@ -48,6 +48,12 @@ type Flow struct {
 	route bool
 }
 
+// On is the flow as a device with these abilities takes it.
+func (f Flow) On(caps *hwif.Caps) Flow {
+	f.caps = caps
+	return f
+}
+
 // drops reports whether the flow's rule is a drop rule, since the device forwards
 // nothing that is routed.
 func (f Flow) drops() bool {

@@ -215,6 +215,7 @@ put:
 /* Called with sn_cards_lock. */
 void sn_card_destroy(struct sn_card *card)
 {
+	struct sn_card *other;
 	unsigned int i;
 
 	list_del(&card->list);
@@ -226,6 +227,8 @@ void sn_card_destroy(struct sn_card *card)
 	devl_lock(card->devlink);
 	sn_ports_down(card);
 	devl_unlock(card->devlink);
+	list_for_each_entry(other, &sn_cards, list) /* nobody can name our ports any more */
+		sn_table_part(other, card);
 	cancel_delayed_work_sync(&card->count);
 	devlink_free(card->devlink);
 	device_del(&card->dev);

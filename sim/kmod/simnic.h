@@ -241,6 +241,7 @@ struct sn_rule *sn_table_remove(struct sn_card *card, unsigned long tc);
 struct sn_rule *sn_table_by_tc(struct sn_card *card, unsigned long tc);
 struct sn_rule *sn_table_match(struct sn_port *port, const struct sn_key *key);
 unsigned int sn_table_forget(struct sn_card *card, unsigned int n);
+void sn_table_part(struct sn_card *card, const struct sn_card *gone);
 void sn_table_count(struct sn_card *card);
 
 /* flower.c */

@@ -214,6 +214,32 @@ unsigned int sn_table_forget(struct sn_card *card, unsigned int n)
 	return lost;
 }
 
+static bool sends_to(const struct sn_rule *rule, const struct sn_card *card)
+{
+	unsigned int i;
+
+	for (i = 0; i < rule->n_acts; i++)
+		if (rule->acts[i].to && rule->acts[i].to->card == card)
+			return true;
+	return false;
+}
+
+/* Rules that send to another card leave the hardware when that card goes. */
+void sn_table_part(struct sn_card *card, const struct sn_card *gone)
+{
+	struct sn_rule *r;
+	unsigned int i;
+
+	mutex_lock(&card->mutex);
+	write_lock_bh(&card->lock);
+	for (i = 0; i < 1 << card->bits; i++)
+		hlist_for_each_entry(r, &card->by_tc[i], by_tc)
+			if (sends_to(r, gone))
+				out_of_hw(card, r);
+	write_unlock_bh(&card->lock);
+	mutex_unlock(&card->mutex);
+}
+
 /* The card's own reading of all counters, from which questions are answered. */
 void sn_table_count(struct sn_card *card)
 {
