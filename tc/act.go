@@ -68,9 +68,6 @@ func checkActions(f *Filter, s *Shape) error {
 	if v := set & verdicts; v == 0 || v&(v-1) != 0 {
 		return refusal(&f.Rule, "verdict", "a filter ends with one of redirect, drop and trap")
 	}
-	if f.Rule.Actions.MTU != 0 {
-		return refusal(&f.Rule, "mtu", "flower compares no lengths; a device without guard has rules without MTU")
-	}
 	return nil
 }
 

@@ -20,7 +20,7 @@ var ones = [16]byte{255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 
 // keys is the match table, a row for each hwif.Field, in the order in which they
 // are sent.
 var keys = [...]key{
-	{hwif.FieldInPort, func(b []byte, _ *Filter, _ *Shape) []byte { return b }, inPort}, // the filter's device
+	{hwif.FieldInPort, func(b []byte, _ *Filter, _ *Shape) []byte { return b }, nil}, // the filter's device
 	{hwif.FieldEthType, writeEthType, nil},
 	{hwif.FieldVLAN, writeVLAN, vlanAlone},
 	{hwif.FieldEthDst, func(b []byte, f *Filter, _ *Shape) []byte {
@@ -52,13 +52,6 @@ var keys = [...]key{
 		b = attrU8(b, flowerTTL, f.Rule.Match.TTL)
 		return attrU8(b, flowerTTLM, f.Rule.Match.TTLMask)
 	}, needsFamily},
-}
-
-func inPort(f *Filter) string {
-	if f.Block == 0 && f.Rule.Match.InPort != f.Ifindex {
-		return "is not the filter's device"
-	}
-	return ""
 }
 
 // vlanAlone: without an ethertype behind the tag, frames with more tags would

@@ -218,7 +218,26 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
+// One rule after the other, as a Conn writes them: the two directions in turn.
 func BenchmarkEncode(b *testing.B) {
+	filters := [2]tc.Filter{
+		{Place: tc.Place{Ifindex: 3, Prio: 1}, Handle: 1, Rule: routed(hwif.IPv4, hwif.ProtoTCP, "s", 0, 0, 3, 4)},
+		{Place: tc.Place{Ifindex: 4, Prio: 1}, Handle: 1, Rule: routed(hwif.IPv4, hwif.ProtoTCP, "d", 0, 0, 4, 3)},
+	}
+	var enc tc.Encoder
+	shape := tc.Shape{}
+	buf := make([]byte, 0, 4096)
+	b.ReportAllocs()
+	n := uint32(0)
+	for b.Loop() {
+		n++
+		buf, _ = enc.Append(buf[:0], n, &filters[n&1], &shape)
+	}
+	b.SetBytes(int64(len(buf)))
+}
+
+// The tables alone, which forms are learnt from.
+func BenchmarkEncodeByTables(b *testing.B) {
 	f := tc.Filter{Place: tc.Place{Ifindex: 3, Prio: 1}, Handle: 1, Rule: routed(hwif.IPv4, hwif.ProtoTCP, "s", 0, 0, 3, 4)}
 	shape := tc.Shape{}
 	buf := make([]byte, 0, 4096)
@@ -249,6 +268,10 @@ func TestEncodeAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { buf, _ = tc.Append(buf[:0], 1, &f, &shape) }); n != 0 {
 		t.Errorf("%.0f allocations per rule", n)
 	}
+	var enc tc.Encoder
+	if n := testing.AllocsPerRun(100, func() { buf, _ = enc.Append(buf[:0], 1, &f, &shape) }); n != 0 {
+		t.Errorf("%.0f allocations per rule from a form", n)
+	}
 }
 
 // Whatever the rule, it is refused by name or written so that it is read as it was:
@@ -270,6 +293,10 @@ func FuzzEncode(f *testing.F) {
 				t.Fatalf("refused without a name: %v", err)
 			}
 			return
+		}
+		var enc tc.Encoder
+		if quick, err := enc.Append(nil, 1, &filter, &shape); err != nil || !same(quick, b) {
+			t.Fatalf("a form writes it otherwise: %v\n%x\n%x", err, quick, b)
 		}
 		var got tc.Filter
 		if ok, err := tc.Decode(body(b), &shape, &got); err != nil || !ok {

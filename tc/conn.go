@@ -27,8 +27,6 @@ func (v Verb) String() string { return [...]string{"add", "delete", "get"}[v] }
 type Request struct {
 	Verb   Verb
 	Filter *Filter // Delete and Get need Place, Protocol and Handle alone
-	// Checked says that the filter has passed Check in this shape.
-	Checked bool
 	// NoCounter says that nobody wants what a Delete brings: the kernel then builds
 	// no message about the filter, which is most of the work.
 	NoCounter bool
@@ -53,6 +51,7 @@ type Conn struct {
 		buf  []byte
 		seq  uint32
 		at   []int // of the requests that are in the batch
+		enc  Encoder
 	}
 	read struct {
 		sync.Mutex
@@ -107,26 +106,26 @@ func (c *Conn) batch(s *Shape, reqs []Request, out []Response, start int) int {
 	for ; i < len(reqs) && len(w.at) < Batch; i++ {
 		out[i] = Response{}
 		f := reqs[i].Filter
-		if out[i].Err = complete(f); out[i].Err == nil && reqs[i].Verb == New && !reqs[i].Checked {
-			out[i].Err = Check(f, s)
+		if out[i].Err = complete(f); out[i].Err != nil {
+			continue
+		}
+		switch reqs[i].Verb {
+		case New:
+			w.buf, out[i].Err = w.enc.Append(w.buf, w.seq+1, f, s)
+		case Delete:
+			flags := uint16(flagEcho)
+			if reqs[i].NoCounter {
+				flags = 0
+			}
+			w.buf = appendByHandle(w.buf, rtmDelFilter, flags, w.seq+1, f)
+		case Get:
+			w.buf = appendByHandle(w.buf, rtmGetFilter, 0, w.seq+1, f)
 		}
 		if out[i].Err != nil {
 			continue
 		}
 		w.seq++
 		w.at = append(w.at, i)
-		switch reqs[i].Verb {
-		case New:
-			w.buf = appendNew(w.buf, flagCreate|flagExcl, w.seq, f, s)
-		case Delete:
-			flags := uint16(flagEcho)
-			if reqs[i].NoCounter {
-				flags = 0
-			}
-			w.buf = appendByHandle(w.buf, rtmDelFilter, flags, w.seq, f)
-		case Get:
-			w.buf = appendByHandle(w.buf, rtmGetFilter, 0, w.seq, f)
-		}
 	}
 	if len(w.at) > 0 {
 		c.exchange(reqs, out, first)

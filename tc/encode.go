@@ -12,7 +12,21 @@ func Check(f *Filter, s *Shape) error {
 	if err := checkMatch(f); err != nil {
 		return err
 	}
-	return checkActions(f, s)
+	if err := checkActions(f, s); err != nil {
+		return err
+	}
+	return checkValues(f)
+}
+
+// checkValues is the part of Check that a filter's make does not decide.
+func checkValues(f *Filter) error {
+	if f.Rule.Actions.MTU != 0 {
+		return refusal(&f.Rule, "mtu", "flower compares no lengths; a device without guard has rules without MTU")
+	}
+	if f.Block == 0 && f.Rule.Match.Fields.Has(hwif.FieldInPort) && f.Rule.Match.InPort != f.Ifindex {
+		return refusal(&f.Rule, hwif.FieldInPort.String(), "is not the filter's device")
+	}
+	return nil
 }
 
 // Netlink flags of the messages (include/uapi/linux/netlink.h).

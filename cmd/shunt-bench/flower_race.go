@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"runtime"
 	"time"
 
@@ -71,16 +72,21 @@ func userTime() time.Duration {
 
 // race lets all racers fill the card at the same time, slice by slice, and then
 // empty it so: a machine that is busy for a while is so for all of them, and
-// nobody has a smaller table than the others. Who begins a slice changes.
+// nobody has a smaller table than the others. Who follows whom is drawn anew for
+// each slice: some leave the kernel with work to do.
 func (c *course) race(ctx context.Context, w io.Writer, rs racers, rounds, parts int) (*results, error) {
 	res := &results{n: c.n, rounds: rounds, parts: parts, racers: rs, in: make([][]span, len(rs)), out: make([][]span, len(rs))}
 	want := c.base
+	lot := rand.New(rand.NewPCG(1, 2)) // the same in each run
 	for round := range rounds {
 		began := time.Now()
 		for _, in := range []bool{true, false} {
+			var turns []int
 			for k := range parts * len(rs) {
-				part := k / len(rs)
-				i := (k + part + round) % len(rs)
+				if k%len(rs) == 0 {
+					turns = lot.Perm(len(rs))
+				}
+				part, i := k/len(rs), turns[k%len(rs)]
 				from, to := part*c.n/parts, (part+1)*c.n/parts
 				if in {
 					want += uint64(to - from)

@@ -22,15 +22,10 @@ func (d *Device) Apply(ctx context.Context, ops []hwif.Op, results []hwif.Result
 	d.apply.Lock()
 	defer d.apply.Unlock()
 	for i := range ops {
-		op := &ops[i]
 		results[i] = hwif.Result{}
-		if e := d.lookup(op.Rule.Cookie); e != nil && e.busy {
-			d.flush(ctx, ops, results) // its fate has to be known first
-		}
-		if op.Kind == hwif.OpRemove {
-			d.remove(op, i, results)
-		} else {
-			d.install(op, i, results)
+		if !d.take(&ops[i], i, results) {
+			d.flush(ctx, ops, results) // its rule is in the batch: its fate has to be known first
+			d.take(&ops[i], i, results)
 		}
 		if len(d.reqs) >= tc.Batch {
 			d.flush(ctx, ops, results)
@@ -39,61 +34,63 @@ func (d *Device) Apply(ctx context.Context, ops []hwif.Op, results []hwif.Result
 	d.flush(ctx, ops, results)
 }
 
-func (d *Device) lookup(c hwif.Cookie) *entry {
+// take checks an operation and puts it into the batch; false when the batch has
+// one of the same rule.
+func (d *Device) take(op *hwif.Op, at int, results []hwif.Result) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.rules[c]
+	e := d.rules[op.Rule.Cookie]
+	if e != nil && e.busy {
+		return false
+	}
+	if op.Kind == hwif.OpRemove {
+		results[at].Err = d.remove(op, at, e)
+	} else {
+		results[at].Err = d.install(op, at, e)
+	}
+	return true
 }
 
-// install checks an operation and puts it into the batch.
-func (d *Device) install(op *hwif.Op, at int, results []hwif.Result) {
+// install puts a rule into the batch; old is what has its cookie already. The
+// caller holds mu.
+func (d *Device) install(op *hwif.Op, at int, old *entry) error {
 	r := &op.Rule
 	f := d.filter()
 	f.Rule = *r
 	if err := d.fits(r, f); err != nil {
-		results[at].Err = err
-		return
+		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	switch {
-	case d.rules[r.Cookie] != nil:
-		results[at].Err = &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindExist, Text: "this very rule is there"}
-		return
+	case old != nil:
+		return &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindExist, Text: "this very rule is there"}
 	case d.max > 0 && len(d.rules) >= d.max:
-		results[at].Err = &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindFull,
+		return &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindFull,
 			Text: fmt.Sprintf("%d of %d rules are in use", len(d.rules), d.max)}
-		return
 	}
 	f.Handle = d.nextHandle()
 	e := d.entry(f)
 	e.busy = true
 	d.rules[r.Cookie] = e
 	d.push(tc.New, f, at, e)
+	return nil
 }
 
 // fits holds a rule against what the card and its ports can do, and gives the
-// filter its place.
+// filter its place. The caller holds mu.
 func (d *Device) fits(r *hwif.Rule, f *tc.Filter) error {
 	if err := d.caps.Check(r); err != nil {
 		return err
 	}
 	f.Place = tc.Place{Ifindex: r.Match.InPort, Prio: d.prio + prioFlow + family(&d.shape, r)}
-	if err := tc.Check(f, &d.shape); err != nil {
-		return d.failed("install", "", r.Cookie, err)
-	}
 	if d.profile.Check != nil {
 		if field, text := d.profile.Check(r); field != "" {
 			return &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindUnsupported, Field: field, Text: text}
 		}
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	in, err := d.portOf(r, r.Match.InPort)
 	if err != nil {
 		return err
 	}
-	f.Protocol = 0
 	if !r.Actions.Set.Has(hwif.ActRedirect) {
 		return nil
 	}
@@ -158,20 +155,17 @@ func (d *Device) tagged(i hwif.Ifindex) bool {
 	return false
 }
 
-// remove looks the rule up by its cookie alone and puts its deletion into the
-// batch.
-func (d *Device) remove(op *hwif.Op, at int, results []hwif.Result) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	e := d.rules[op.Rule.Cookie]
+// remove puts a rule's deletion into the batch: what it was is in e alone. The
+// caller holds mu.
+func (d *Device) remove(op *hwif.Op, at int, e *entry) error {
 	if e == nil {
-		results[at].Err = &hwif.Error{Op: "remove", Device: d.caps.Driver, Cookie: op.Rule.Cookie, Kind: hwif.KindNotExist, Text: "no such rule"}
-		return
+		return &hwif.Error{Op: "remove", Device: d.caps.Driver, Cookie: op.Rule.Cookie, Kind: hwif.KindNotExist, Text: "no such rule"}
 	}
 	e.busy = true
 	f := d.filter()
 	f.Place, f.Protocol, f.Handle, f.Rule = e.place, e.proto, e.handle, hwif.Rule{Cookie: op.Rule.Cookie}
 	d.push(tc.Delete, f, at, e)
+	return nil
 }
 
 // filter is one to fill, from those that earlier batches have used.
@@ -185,7 +179,7 @@ func (d *Device) filter() *tc.Filter {
 }
 
 func (d *Device) push(v tc.Verb, f *tc.Filter, at int, e *entry) {
-	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f, Checked: true, NoCounter: d.caps.Counters == hwif.CountersNone}) // by fits
+	d.reqs = append(d.reqs, tc.Request{Verb: v, Filter: f, NoCounter: d.caps.Counters == hwif.CountersNone})
 	d.ops = append(d.ops, pending{at: at, entry: e})
 }
 
