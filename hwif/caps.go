@@ -70,12 +70,7 @@ func (c *Caps) Check(r *Rule) error {
 // flaw names what makes a rule nonsense for any device, or gives "".
 func (r *Rule) flaw() (field, text string) {
 	m, a := &r.Match, &r.Actions
-	verdicts := 0
-	for _, v := range []ActionKind{ActRedirect, ActDrop, ActTrap} {
-		if a.Set.Has(v) {
-			verdicts++
-		}
-	}
+	verdict := a.Set & (1<<ActRedirect | 1<<ActDrop | 1<<ActTrap)
 	switch {
 	case !r.Cookie.Ours():
 		return "cookie", "not made by NewCookie"
@@ -85,7 +80,7 @@ func (r *Rule) flaw() (field, text string) {
 		return FieldEthType.String(), "no family"
 	case m.Fields.Has(FieldVLAN) && !m.VLAN.Valid():
 		return FieldVLAN.String(), "out of range"
-	case verdicts != 1:
+	case verdict == 0 || verdict&(verdict-1) != 0:
 		return "verdict", "a rule has exactly one of redirect, drop and trap"
 	case a.Set.Has(ActRedirect) && a.OutPort == 0:
 		return ActRedirect.String(), "no egress port"

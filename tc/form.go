@@ -154,7 +154,18 @@ func (fm *form) append(b []byte, seq uint32, f *Filter) []byte {
 	msg := b[at:]
 	ne.PutUint32(msg[8:], seq)
 	for _, r := range fm.runs {
-		copy(msg[r.at:], src[r.from:r.from+r.n])
+		switch to, from := msg[r.at:], src[r.from:]; r.n { // the usual ones without a call
+		case 2:
+			*(*[2]byte)(to) = [2]byte(from)
+		case 4:
+			*(*[4]byte)(to) = [4]byte(from)
+		case 6:
+			*(*[6]byte)(to) = [6]byte(from)
+		case 16:
+			*(*[16]byte)(to) = [16]byte(from)
+		default:
+			copy(to, from[:r.n])
+		}
 	}
 	f.Protocol = fm.protocol
 	return b

@@ -231,12 +231,12 @@ func (d *Device) answer(op *hwif.Op, e *entry, f *tc.Filter, res *tc.Response, o
 		} else if d.caps.Counters != hwif.CountersNone {
 			out.Final = e.count(res.Counter)
 		}
-		delete(d.rules, op.Rule.Cookie)
+		d.drop(op.Rule.Cookie, e)
 		return
 	}
 	if res.Err != nil {
 		out.Err = d.failed("install", d.nameOf(f.Ifindex), op.Rule.Cookie, res.Err)
-		delete(d.rules, op.Rule.Cookie)
+		d.drop(op.Rule.Cookie, e)
 		return
 	}
 	e.proto = f.Protocol

@@ -60,9 +60,10 @@ type Device struct {
 	ports   map[string]*port // by name; those that are there
 	last    [2]*port         // that were asked for by number; nil after a change of ports
 	rules   map[hwif.Cookie]*entry
-	handles uint32 // the last that was given
-	round   uint64 // of listings: who came after one began is not missed by it
-	reset   bool   // the hardware has lost everything, and tc does not know
+	free    []*entry // that were used, or are of a fresh chunk
+	handles uint32   // the last that was given
+	round   uint64   // of listings: who came after one began is not missed by it
+	reset   bool     // the hardware has lost everything, and tc does not know
 }
 
 // port is one interface of ours, ready for rules or not.
@@ -72,6 +73,9 @@ type port struct {
 	refused string // why it carries no rules
 	joins   []hwif.Ifindex
 }
+
+// entryChunk is how many entries are made at once.
+const entryChunk = 64
 
 // entry is what removes and counts a rule.
 type entry struct {

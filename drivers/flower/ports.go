@@ -112,7 +112,7 @@ func (d *Device) gone(name string, old *port) {
 	d.last = [2]*port{}
 	for c, e := range d.rules {
 		if e.place.Ifindex == old.Ifindex {
-			delete(d.rules, c)
+			d.drop(c, e)
 		}
 	}
 }
@@ -194,12 +194,27 @@ func (d *Device) know(f *tc.Filter) {
 	}
 }
 
+// entry is a new one. The caller holds mu.
 func (d *Device) entry(f *tc.Filter) *entry {
-	e := &entry{place: f.Place, proto: f.Protocol, handle: f.Handle, round: d.round, l2: 14}
+	if len(d.free) == 0 {
+		chunk := new([entryChunk]entry)
+		for i := range chunk {
+			d.free = append(d.free, &chunk[i])
+		}
+	}
+	e := d.free[len(d.free)-1]
+	d.free = d.free[:len(d.free)-1]
+	*e = entry{place: f.Place, proto: f.Protocol, handle: f.Handle, round: d.round, l2: 14}
 	if f.Rule.Match.VLAN != 0 {
 		e.l2 = 18
 	}
 	return e
+}
+
+// drop forgets a rule that is in no batch under way. The caller holds mu.
+func (d *Device) drop(c hwif.Cookie, e *entry) {
+	delete(d.rules, c)
+	d.free = append(d.free, e)
 }
 
 // nextHandle gives a number that was not given for as long as there are others: a

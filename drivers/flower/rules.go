@@ -61,7 +61,7 @@ func (d *Device) forget(round uint64, seen map[hwif.Cookie]bool) {
 	defer d.mu.Unlock()
 	for c, e := range d.rules {
 		if e.round < round && !e.busy && !seen[c] {
-			delete(d.rules, c)
+			d.drop(c, e)
 		}
 	}
 }
