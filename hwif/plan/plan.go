@@ -60,6 +60,8 @@ func unfit(r *flow.Route, caps *hwif.Caps) (flow.Reason, string) {
 		return flow.RouteUnsupported, fmt.Sprintf("own MAC %s in, %s out", r.InMAC, r.SrcMAC)
 	case !r.InVLAN.Valid() || !r.OutVLAN.Valid():
 		return flow.RouteUnsupported, fmt.Sprintf("VLAN id %d in, %d out", r.InVLAN, r.OutVLAN)
+	case !caps.Actions.Has(hwif.ActDecTTL):
+		return flow.ActionUnsupported, "dec ttl: the device changes no TTL, so it forwards nothing that is routed"
 	case r.MTU == 0:
 		return flow.MTUMismatch, "egress MTU unknown"
 	case !caps.Guarded && r.MTU < r.InMTU:
