@@ -75,11 +75,13 @@ func (s *cardStory) show(ctx context.Context, args ...string) error {
 }
 
 func (s *cardStory) traffic(ctx context.Context) (err error) {
-	s.Step("Traffic, checked at both ends: 60 MB over TCP/IPv4 through masquerade, and UDP both ways over IPv6.")
-	if s.tcp, err = rig.TCP(ctx, s.lab, s.programs.Demo, 4, traffic.TCPRequest{Bytes: 60_000_000, Rate: 1_200_000, Direction: traffic.Up, Seed: 1}); err != nil {
+	s.Step("Traffic, checked at both ends: 50 MB over TCP/IPv4 through masquerade, and UDP both ways over IPv6.")
+	// At a pace that an emulated machine can follow, and for so long that the half
+	// second is little in which the kernel forwards while rules go in, twice.
+	if s.tcp, err = rig.TCP(ctx, s.lab, s.programs.Demo, 4, traffic.TCPRequest{Bytes: 50_000_000, Rate: 600_000, Direction: traffic.Up, Seed: 1}); err != nil {
 		return err
 	}
-	if s.udp, err = rig.UDP(ctx, s.lab, s.programs.Demo, 6, traffic.UDPRequest{Datagrams: 12_000, Size: 400, Rate: 300, Direction: traffic.Both, Seed: 2}); err != nil {
+	if s.udp, err = rig.UDP(ctx, s.lab, s.programs.Demo, 6, traffic.UDPRequest{Datagrams: 20_000, Size: 400, Rate: 300, Direction: traffic.Both, Seed: 2}); err != nil {
 		return err
 	}
 	for _, t := range []*rig.Transfer{s.tcp, s.udp} {
