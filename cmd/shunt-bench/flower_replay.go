@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -130,6 +131,7 @@ func (p *player) play(s *script, from, to int) error {
 			return err
 		}
 		from = end
+		runtime.Gosched() // as package tc does
 	}
 	return nil
 }
