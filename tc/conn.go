@@ -38,6 +38,7 @@ type Response struct {
 	Err     error
 	Flags   Flags        // after New: SkipSW and InHW, since the kernel takes no skip_sw filter otherwise (cls_flower.c:fl_hw_replace_filter)
 	Counter hwif.Counter // after Get, and Delete without NoCounter: hardware's, bytes of L2
+	Cookie  hwif.Cookie  // after Get, and Delete without NoCounter
 }
 
 // Batch is how many messages go into one send. From 16 on more gains nothing: the
@@ -223,7 +224,7 @@ func (c *Conn) answer(req *Request, res *Response, m message) {
 	case rtmDelFilter, rtmNewFilter:
 		var t Tally
 		if tally(m.body, &t) {
-			res.Counter, res.Flags = t.Counter, t.Flags
+			res.Counter, res.Flags, res.Cookie = t.Counter, t.Flags, t.Cookie
 		}
 	}
 }

@@ -38,12 +38,33 @@ func (c *Conn) Terse(ctx context.Context, dev hwif.Ifindex, f func(*Tally)) erro
 
 // dump asks and hands out what comes. ErrInterrupted comes after the last filter.
 func (c *Conn) dump(ctx context.Context, dev hwif.Ifindex, terse bool, f func(message) error) error {
+	return c.dumpAt(ctx, dev, parentIngress, terse, f)
+}
+
+// Empty reports whether no filter of any kind hangs at an interface, on neither
+// side.
+func (c *Conn) Empty(ctx context.Context, dev hwif.Ifindex) (bool, error) {
+	empty := true
+	for _, parent := range []uint32{parentIngress, parentEgress} {
+		err := c.dumpAt(ctx, dev, parent, false, func(message) error { // some kinds know no terse form
+			empty = false
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return empty, nil
+}
+
+func (c *Conn) dumpAt(ctx context.Context, dev hwif.Ifindex, parent uint32, terse bool, f func(message) error) error {
 	r := &c.read
 	r.Lock()
 	defer r.Unlock()
 	r.seq++
 	b, at := header(r.buf[:0], rtmGetFilter, flagRequest|flagDump, r.seq)
 	b = tcmsg(b, &Place{Ifindex: dev}, 0, 0)
+	ne.PutUint32(b[len(b)-8:], parent)
 	if terse {
 		b = attrBits(b, tcaDumpFlags, terseDump)
 	}

@@ -17,6 +17,7 @@ const (
 	terseDump        = 1          // TCA_DUMP_FLAGS_TERSE
 	blockMagic       = 0xFFFFFFFF // TCM_IFINDEX_MAGIC_BLOCK
 	parentIngress    = 0xFFFFFFF2 // TC_H_MAKE(TC_H_CLSACT, TC_H_MIN_INGRESS)
+	parentEgress     = 0xFFFFFFF3 // TC_H_MIN_EGRESS
 	parentClsact     = 0xFFFFFFF1 // TC_H_CLSACT, the place of the qdisc
 	handleClsact     = 0xFFFF0000 // its handle, ffff:
 	groupTC          = 4          // RTNLGRP_TC

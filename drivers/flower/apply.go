@@ -81,6 +81,13 @@ func (d *Device) fits(r *hwif.Rule, f *tc.Filter) error {
 	if err := d.caps.Check(r); err != nil {
 		return err
 	}
+	if d.blind != "" || d.resets != d.mended {
+		text := d.blind
+		if text == "" {
+			text = "the card was reset, and its guards come first"
+		}
+		return &hwif.Error{Op: "install", Device: d.caps.Driver, Cookie: r.Cookie, Kind: hwif.KindBusy, Text: text}
+	}
 	f.Place = tc.Place{Ifindex: r.Match.InPort, Prio: d.prio + prioFlow + family(&d.shape, r)}
 	if d.profile.Check != nil {
 		if field, text := d.profile.Check(r); field != "" {
@@ -234,12 +241,14 @@ func (d *Device) answer(op *hwif.Op, e *entry, f *tc.Filter, res *tc.Response, o
 		d.drop(op.Rule.Cookie, e)
 		return
 	}
+	e.proto = f.Protocol
 	if res.Err != nil {
 		out.Err = d.failed("install", d.nameOf(f.Ifindex), op.Rule.Cookie, res.Err)
-		d.drop(op.Rule.Cookie, e)
+		if !errors.Is(res.Err, tc.ErrLost) { // then it may be there: a removal or the next listing tells
+			d.drop(op.Rule.Cookie, e)
+		}
 		return
 	}
-	e.proto = f.Protocol
 	out.Presence = hwif.NotInHW
 	if res.Flags&tc.InHW != 0 {
 		out.Presence = hwif.InHW

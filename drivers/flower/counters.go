@@ -15,6 +15,7 @@ func (d *Device) Counters(ctx context.Context, into []hwif.Counted) ([]hwif.Coun
 	if d.caps.Counters == hwif.CountersNone {
 		return into, ctx.Err()
 	}
+	var errs []error
 	for _, p := range d.snapshot() {
 		guards := 0
 		err := d.conn.Terse(ctx, p.Ifindex, func(t *tc.Tally) {
@@ -33,13 +34,13 @@ func (d *Device) Counters(ctx context.Context, into []hwif.Counted) ([]hwif.Coun
 		})
 		// An interrupted list may lack rules, which keep the numbers they had.
 		if err != nil && !errors.Is(err, tc.ErrInterrupted) && !tc.Gone(err) {
-			return into, d.failed("count", p.Name, hwif.Cookie{}, err)
+			errs = append(errs, d.failed("count", p.Name, hwif.Cookie{}, err))
 		}
 		if err == nil && d.profile.Guards && guards < guardsPerPort {
 			d.reguard(ctx, p)
 		}
 	}
-	return into, nil
+	return into, errors.Join(errs...)
 }
 
 // l3 is a rule's counter as hwif has it.

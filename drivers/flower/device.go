@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 
@@ -18,6 +19,7 @@ type kernel interface {
 	Apply(ctx context.Context, s *tc.Shape, reqs []tc.Request, out []tc.Response)
 	Dump(ctx context.Context, dev hwif.Ifindex, s *tc.Shape, f func(*tc.Filter) error) error
 	Terse(ctx context.Context, dev hwif.Ifindex, f func(*tc.Tally)) error
+	Empty(ctx context.Context, dev hwif.Ifindex) (bool, error)
 	AddClsact(dev hwif.Ifindex, block uint32) (bool, error)
 	DelClsact(dev hwif.Ifindex) error
 	Clsacts(ctx context.Context) (map[hwif.Ifindex]tc.Clsact, error)
@@ -63,7 +65,9 @@ type Device struct {
 	free    []*entry // that were used, or are of a fresh chunk
 	handles uint32   // the last that was given
 	round   uint64   // of listings: who came after one began is not missed by it
-	reset   bool     // the hardware has lost everything, and tc does not know
+	resets  uint64   // of the card: each time the hardware lost everything, and tc does not know
+	mended  uint64   // of them, those after which rules were written anew
+	blind   string   // why changes of the card are not followed any more
 }
 
 // port is one interface of ours, ready for rules or not.
@@ -118,6 +122,10 @@ func (d *Device) start(ctx context.Context) error {
 	d.ended.Go(func() {
 		if err := d.watch.Run(run, d.event); err != nil {
 			d.log.Error("changes of the card are not followed any more", "driver", d.caps.Driver, "err", err)
+			d.mu.Lock()
+			d.blind = "changes of the card are not followed any more: " + err.Error() + "; start shuntd again"
+			d.mu.Unlock()
+			d.nudge()
 		}
 	})
 	return nil
@@ -144,7 +152,7 @@ func (d *Device) event(ev switchdev.Event) {
 		if d.ours(e.Device) {
 			d.log.Warn("card was reset; its rules are written again", "device", e.Device.String(), "cause", e.Cause)
 			d.mu.Lock()
-			d.reset = true
+			d.resets++
 			d.mu.Unlock()
 		}
 	case switchdev.Resync:
@@ -189,12 +197,7 @@ func (d *Device) undo(ctx context.Context) error {
 		if !p.made {
 			continue
 		}
-		strangers := 0
-		err := d.conn.Dump(ctx, p.Ifindex, &d.shape, func(*tc.Filter) error { strangers++; return nil })
-		if err == nil && strangers == 0 {
-			err = d.conn.DelClsact(p.Ifindex)
-		}
-		if err != nil && !tc.Gone(err) {
+		if err := unhang(ctx, d.conn, p.Ifindex); err != nil {
 			errs = append(errs, d.failed("close", p.Name, hwif.Cookie{}, err))
 		}
 	}
@@ -217,42 +220,109 @@ func (d *Device) snapshot() []*port {
 	return out
 }
 
-// clear deletes every filter of ours on a port: flows, guards and probes. The
-// caller holds apply.
+// unhang takes a clsact qdisc of ours away, unless somebody has come to use it.
+func unhang(ctx context.Context, conn kernel, dev hwif.Ifindex) error {
+	empty, err := conn.Empty(ctx, dev)
+	if err == nil && empty {
+		err = conn.DelClsact(dev)
+	}
+	if err != nil && !tc.Gone(err) {
+		return err
+	}
+	return nil
+}
+
+// clear deletes every filter of ours on a port: flows, guards and probes. It looks
+// until there is none: a list may lack some when others change their filters (see
+// listing). The caller holds apply.
 func (d *Device) clear(ctx context.Context, p *port) error {
-	var reqs []tc.Request
-	read := func() error {
-		reqs = reqs[:0]
+	known := d.known(p)
+	for range listTries {
+		ours, err := d.owned(ctx, p)
+		if err != nil {
+			return err
+		}
+		for _, f := range ours {
+			delete(known, named{f.Prio, f.Handle})
+		}
+		ours = slices.AppendSeq(ours, maps.Values(known)) // what the list may have lacked
+		clear(known)
+		if len(ours) == 0 {
+			return nil
+		}
+		if failed := d.delete(ctx, p, ours); len(failed) > 0 {
+			if len(failed) > 3 {
+				failed = append(failed[:3], fmt.Errorf("and %d more", len(failed)-3))
+			}
+			return errors.Join(failed...)
+		}
+	}
+	return d.failed("remove", p.Name, hwif.Cookie{}, tc.ErrInterrupted)
+}
+
+// named is a filter's name on its port: each prio counts its own handles.
+type named struct {
+	prio   uint16
+	handle uint32
+}
+
+// known are the rules on a port that we have put there.
+func (d *Device) known(p *port) map[named]*tc.Filter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	out := map[named]*tc.Filter{}
+	for _, e := range d.rules {
+		if e.place.Ifindex == p.Ifindex {
+			out[named{e.place.Prio, e.handle}] = &tc.Filter{Place: e.place, Protocol: e.proto, Handle: e.handle}
+		}
+	}
+	return out
+}
+
+// owned lists what of ours is on a port, whatever its pref: by prio, as the kernel
+// does.
+func (d *Device) owned(ctx context.Context, p *port) (out []*tc.Filter, err error) {
+	err = again(func() error {
+		out = out[:0]
 		return d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
-			if d.mine(f) {
-				reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle}})
+			if f.Chain == 0 && owned(f.Rule.Cookie) {
+				out = append(out, &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle})
 			}
 			return nil
 		})
+	})
+	switch {
+	case err == nil, errors.Is(err, tc.ErrInterrupted):
+		return out, nil
+	case tc.Gone(err):
+		return nil, nil
 	}
+	return nil, d.failed("remove", p.Name, hwif.Cookie{}, err)
+}
+
+// again repeats a listing that changed while it was read, some times.
+func again(read func() error) error {
 	err := read()
 	for try := 1; errors.Is(err, tc.ErrInterrupted) && try < listTries; try++ {
 		err = read()
 	}
-	if err != nil && !errors.Is(err, tc.ErrInterrupted) {
-		if tc.Gone(err) {
-			return nil
-		}
-		return d.failed("remove", p.Name, hwif.Cookie{}, err)
+	return err
+}
+
+// delete takes filters out, the last first: guards leave after what they guard.
+func (d *Device) delete(ctx context.Context, p *port, filters []*tc.Filter) (failed []error) {
+	reqs := make([]tc.Request, 0, len(filters))
+	for _, f := range slices.Backward(filters) {
+		reqs = append(reqs, tc.Request{Verb: tc.Delete, NoCounter: true, Filter: f})
 	}
-	slices.Reverse(reqs) // they come by prio, and guards leave after what they guard
 	resps := make([]tc.Response, len(reqs))
 	d.conn.Apply(ctx, &d.shape, reqs, resps)
-	var errs []error
 	for i := range resps {
 		if resps[i].Err != nil && !tc.Gone(resps[i].Err) {
-			errs = append(errs, d.failed("remove", p.Name, hwif.Cookie{}, resps[i].Err))
+			failed = append(failed, d.failed("remove", p.Name, hwif.Cookie{}, resps[i].Err))
 		}
 	}
-	if len(errs) > 3 {
-		errs = append(errs[:3], fmt.Errorf("and %d more", len(errs)-3))
-	}
-	return errors.Join(errs...)
+	return failed
 }
 
 // mine reports whether a filter is ours: by prio and cookie.

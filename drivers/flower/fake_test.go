@@ -28,6 +28,7 @@ type fakeKernel struct {
 	// deleted is what was, in order.
 	deleted []tc.Filter
 	count   map[hwif.Cookie]hwif.Counter
+	others  map[hwif.Ifindex]bool // where a filter hangs that no list of flower's has
 }
 
 type fakeKey struct {
@@ -78,7 +79,7 @@ func (k *fakeKernel) one(ctx context.Context, s *tc.Shape, r *tc.Request) tc.Res
 				return tc.Response{}
 			}
 		}
-		return tc.Response{Flags: old.Flags, Counter: k.count[old.Rule.Cookie]}
+		return tc.Response{Flags: old.Flags, Counter: k.count[old.Rule.Cookie], Cookie: old.Rule.Cookie}
 	}
 	if err := tc.Check(f, s); err != nil {
 		return tc.Response{Err: err}
@@ -127,6 +128,10 @@ func (k *fakeKernel) Terse(_ context.Context, dev hwif.Ifindex, f func(*tc.Tally
 		f(&tc.Tally{Prio: x.Prio, Handle: x.Handle, Flags: x.Flags, Cookie: x.Rule.Cookie, Counter: k.count[x.Rule.Cookie]})
 	}
 	return nil
+}
+
+func (k *fakeKernel) Empty(_ context.Context, dev hwif.Ifindex) (bool, error) {
+	return len(k.on(dev)) == 0 && !k.others[dev], nil
 }
 
 func (k *fakeKernel) AddClsact(dev hwif.Ifindex, block uint32) (bool, error) {

@@ -2,6 +2,7 @@ package flower
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"net/netip"
 
@@ -58,7 +59,9 @@ func (f *feature) rule(in, out hwif.Ifindex, caps *hwif.Caps) hwif.Rule {
 	m.Src, m.Dst = nowhereA, nowhereB
 	natA, natB := nowhereB, nowhereA
 	if f.fam == hwif.IPv6 { // documentation addresses: nobody's
-		m.Src, _ = hwif.AddrFrom(netip.MustParseAddr("2001:db8:dead::1"))
+		src := netip.MustParseAddr("2001:db8:dead::").As16()
+		binary.BigEndian.PutUint32(src[12:], lot+2)
+		m.Src, _ = hwif.AddrFrom(netip.AddrFrom16(src))
 		m.Dst, _ = hwif.AddrFrom(netip.MustParseAddr("2001:db8:dead::2"))
 		natA, natB = m.Dst, m.Src
 	}
@@ -167,7 +170,7 @@ func (d *Driver) matrix(ctx context.Context, conn kernel, c *card, set settings)
 			return nil, d.wrap("probe "+c.ports[i].Name, aerr)
 		}
 		if made {
-			defer func() { err = errors.Join(err, conn.DelClsact(c.ports[i].Ifindex)) }()
+			defer func() { err = errors.Join(err, unhang(context.WithoutCancel(ctx), conn, c.ports[i].Ifindex)) }()
 		}
 	}
 	for i := range features {

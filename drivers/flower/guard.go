@@ -2,9 +2,6 @@ package flower
 
 import (
 	"context"
-	"errors"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/tc"
@@ -33,11 +30,11 @@ func (d *Device) guardsOf(p *port) []*tc.Filter {
 	return out
 }
 
-// guard installs the guards that are not there, or not as they have to be. It gives
-// why it could not, or "". The caller holds apply.
-func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Filter) string {
+// guard installs the guards that are not there, or not as they have to be. The
+// error is the first refusal. The caller holds apply.
+func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Filter) error {
 	if !d.profile.Guards {
-		return ""
+		return nil
 	}
 	var reqs []tc.Request
 	for _, f := range d.guardsOf(p) {
@@ -53,11 +50,11 @@ func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Fil
 	resps := make([]tc.Response, len(reqs))
 	d.conn.Apply(ctx, &d.shape, reqs, resps)
 	for i := range resps {
-		if err := resps[i].Err; reqs[i].Verb == tc.New && err != nil && !errors.Is(err, unix.EEXIST) {
-			return "no guard for packets with TTL 1, without which nothing may be forwarded: " + d.failed("install", p.Name, hwif.Cookie{}, err).Error()
+		if err := resps[i].Err; err != nil && (reqs[i].Verb == tc.New || !tc.Gone(err)) {
+			return d.failed("install", p.Name, hwif.Cookie{}, err)
 		}
 	}
-	return ""
+	return nil
 }
 
 // sameGuard reports whether a filter that was found is the guard that is wanted.
@@ -76,11 +73,8 @@ func (d *Device) reguard(ctx context.Context, p *port) {
 	if gone {
 		return // settled meanwhile
 	}
-	have, text := d.adopt(ctx, p)
-	if text == "" {
-		text = d.guard(ctx, p, have)
-	}
-	d.log.Warn("guards for packets with TTL 1 were taken away; put back", "port", p.Name, "err", text)
+	text := d.secure(ctx, p)
+	d.log.Warn("guards for packets with TTL 1 were missing or wrong; put back", "port", p.Name, "err", text)
 	if text != "" {
 		d.mu.Lock()
 		p.refused = text

@@ -2,10 +2,8 @@ package flower
 
 import (
 	"context"
-	"errors"
+	"math/rand/v2"
 	"net/netip"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/tc"
@@ -37,9 +35,13 @@ func (d *Device) join(ctx context.Context) {
 	}
 }
 
+// lot is this process's own number: it is in the match and the handle of its
+// probes, so that another's at the same time and pref are other filters.
+var lot = rand.Uint32N(1<<24-2) + 1
+
 // Addresses that no packet has: class E, and a MAC of nobody's.
 var (
-	nowhereA, _ = hwif.AddrFrom(netip.MustParseAddr("240.0.0.1"))
+	nowhereA, _ = hwif.AddrFrom(netip.AddrFrom4([4]byte{240, byte(lot >> 16), byte(lot >> 8), byte(lot)}))
 	nowhereB, _ = hwif.AddrFrom(netip.MustParseAddr("240.0.0.2"))
 	nobody      = hwif.MAC{0x02, 's', 'h', 'n', 't', 0x00}
 	someone     = hwif.MAC{0x02, 's', 'h', 'n', 't', 0x01}
@@ -78,18 +80,18 @@ func (d *Device) probe(ctx context.Context, r hwif.Rule) error {
 
 // probe puts a rule in and takes it out, whatever becomes of ctx meanwhile.
 func probe(ctx context.Context, conn kernel, s *tc.Shape, prio uint16, r hwif.Rule) error {
-	f := &tc.Filter{Place: tc.Place{Ifindex: r.Match.InPort, Prio: prio + prioProbe + family(s, &r)}, Handle: 1, Rule: r}
+	f := &tc.Filter{Place: tc.Place{Ifindex: r.Match.InPort, Prio: prio + prioProbe + family(s, &r)}, Handle: lot, Rule: r}
 	reqs, resps := [1]tc.Request{{Verb: tc.New, Filter: f}}, [1]tc.Response{}
 	conn.Apply(ctx, s, reqs[:], resps[:])
-	err := resps[0].Err
-	if err == nil || errors.Is(err, unix.EEXIST) { // an earlier probe's that was left
-		reqs[0].Verb = tc.Delete
-		conn.Apply(context.WithoutCancel(ctx), s, reqs[:], resps[:])
-		if resps[0].Err != nil {
-			return resps[0].Err
-		}
+	if resps[0].Err != nil {
+		return resps[0].Err // what stands there, should something, is not ours to take
 	}
-	return err
+	reqs[0].Verb = tc.Delete
+	conn.Apply(context.WithoutCancel(ctx), s, reqs[:], resps[:])
+	if err := resps[0].Err; err != nil && !tc.Gone(err) {
+		return err
+	}
+	return nil
 }
 
 // family numbers the classifiers of a shape that has one for each protocol.

@@ -7,7 +7,10 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/switchdev"
 	"github.com/shunt-offload/shunt/tc"
 )
 
@@ -40,44 +43,49 @@ func (d *Device) settle(ctx context.Context, starting bool) error {
 	if err != nil && !errors.Is(err, tc.ErrInterrupted) {
 		return d.failed("list ports", "", hwif.Cookie{}, err)
 	}
+	if text := d.blinded(); text != "" {
+		return &hwif.Error{Op: "list ports", Device: d.caps.Driver, Kind: hwif.KindOther, Text: text}
+	}
 	anew := false
 	for _, name := range d.names {
 		d.mu.Lock()
 		old := d.ports[name]
 		d.mu.Unlock()
-		now, ok := inv.ByName(name)
-		if !ok || now.Ifindex == 0 {
+		now := d.locate(inv, name, old)
+		if now == nil {
 			anew = anew || old != nil
 			d.gone(name, old)
 			continue
 		}
 		q, has := acts[now.Ifindex]
 		same := old != nil && old.Ifindex == now.Ifindex
-		if same && has && old.refused == "" {
+		if same && has && old.refused == "" && d.unfit(now) == "" {
 			d.mu.Lock()
 			old.Port = *now
 			d.mu.Unlock()
-		} else {
-			p := &port{Port: *now}
-			switch {
-			case same && has: // refused up to now; its rules may be there still
-				p.made = old.made
-			case same && old.refused == "":
-				d.log.Warn("clsact qdisc was taken away; made again", "port", name)
-				fallthrough
-			default:
-				d.gone(name, old)
-			}
-			p.refused = d.ready(ctx, p, q)
-			if starting && p.refused != "" {
-				return &hwif.Error{Op: "open", Device: d.caps.Driver, Port: name, Kind: hwif.KindUnsupported, Field: "ports", Text: p.refused}
-			}
-			anew = anew || !same || !has || old.refused != p.refused
-			d.mu.Lock()
-			d.ports[name], d.last = p, [2]*port{}
-			d.mu.Unlock()
+			continue
 		}
-		d.mayCarry(name)
+		p := &port{Port: *now}
+		switch {
+		case same && has: // refused, before or now; its rules may be there still
+			p.made = old.made
+		case same && old.refused == "":
+			d.log.Warn("clsact qdisc was taken away; made again", "port", name)
+			fallthrough
+		default:
+			d.gone(name, old)
+		}
+		d.mu.Lock()
+		d.ports[name], d.last = p, [2]*port{}
+		d.mu.Unlock()
+		text := d.ready(ctx, p, q)
+		d.mu.Lock()
+		p.refused = text
+		d.mu.Unlock()
+		if starting && text != "" {
+			return &hwif.Error{Op: "open", Device: d.caps.Driver, Port: name, Kind: hwif.KindUnsupported, Field: "ports", Text: text}
+		}
+		anew = anew || !same || !has || old.refused != text
 	}
 	if anew {
 		d.join(ctx)
@@ -86,19 +94,36 @@ func (d *Device) settle(ctx context.Context, starting bool) error {
 	return nil
 }
 
-// mayCarry refuses a port whose card was changed under us.
-func (d *Device) mayCarry(name string) {
+// locate finds the port that a name stands for: also under another name, when the
+// interface was renamed since. Nil when it is not there.
+func (d *Device) locate(inv *switchdev.Inventory, name string, old *port) *switchdev.Port {
+	now, ok := inv.ByName(name)
+	if !ok && old != nil {
+		if now, ok = inv.ByIfindex(old.Ifindex); ok && (now.Device != old.Device || now.Index != old.Index) {
+			return nil // its number was given to another
+		}
+	}
+	if !ok || now.Ifindex == 0 {
+		return nil
+	}
+	return now
+}
+
+// unfit says why a port takes no rules, by what switchdev sees, or "".
+func (d *Device) unfit(p *switchdev.Port) string {
+	if text := p.OffloadRefused(); text != "" {
+		return text
+	}
+	if dev, ok := d.watch.Inventory().Device(p.Device); ok && dev.Mode != d.mode {
+		return fmt.Sprintf("the eswitch of %s is in mode %s, and was in %s when shuntd started; start it again", p.Device, dev.Mode, d.mode)
+	}
+	return ""
+}
+
+func (d *Device) blinded() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	p := d.ports[name]
-	if p == nil || p.refused != "" {
-		return
-	}
-	if text := p.OffloadRefused(); text != "" {
-		p.refused = text
-	} else if dev, ok := d.watch.Inventory().Device(p.Device); ok && dev.Mode != d.mode {
-		p.refused = fmt.Sprintf("the eswitch of %s is in mode %s, and was in %s when shuntd started; start it again", p.Device, dev.Mode, d.mode)
-	}
+	return d.blind
 }
 
 // gone forgets a port and the rules that were on it: they left with its qdisc.
@@ -120,7 +145,7 @@ func (d *Device) gone(name string, old *port) {
 // ready prepares a port: its qdisc, what is on it already, its guards. It gives
 // why the port carries no rules, or "". The caller holds apply.
 func (d *Device) ready(ctx context.Context, p *port, q tc.Clsact) string {
-	if text := p.OffloadRefused(); text != "" {
+	if text := d.unfit(&p.Port); text != "" {
 		return text
 	}
 	if q.Block != 0 {
@@ -133,49 +158,78 @@ func (d *Device) ready(ctx context.Context, p *port, q tc.Clsact) string {
 		}
 		p.made = made
 	}
-	guards, text := d.adopt(ctx, p)
-	if text != "" {
-		return text
+	return d.secure(ctx, p)
+}
+
+// secure reads what of ours is on a port, takes out what no start of ours wants any
+// more, and sees to the guards. It gives why the port carries no rules, or "".
+func (d *Device) secure(ctx context.Context, p *port) string {
+	for try := 0; ; try++ {
+		have, stale, text := d.adopt(ctx, p)
+		if text != "" {
+			return text
+		}
+		if len(stale) > 0 {
+			d.log.Info("filters of an earlier start are taken out: probes, or at other prefs", "port", p.Name, "filters", len(stale))
+			if failed := d.delete(ctx, p, stale); len(failed) > 0 {
+				return "what an earlier start left cannot be taken out: " + failed[0].Error()
+			}
+		}
+		err := d.guard(ctx, p, have)
+		if err == nil {
+			return ""
+		}
+		if !errors.Is(err, unix.EEXIST) || try > 0 { // the list may have lacked one
+			return "no guard for packets with TTL 1, without which nothing may be forwarded: " + err.Error()
+		}
 	}
-	return d.guard(ctx, p, guards)
 }
 
 // adopt reads back what of ours is on a port, and finds who else uses our prios.
-func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]tc.Filter, text string) {
+// Stale are probes, and filters of ours at other prefs: nic.settings.prio was
+// another once. It reads until two lists have equally many filters (see listing).
+func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]tc.Filter, stale []*tc.Filter, text string) {
 	guards = map[hwif.Cookie]tc.Filter{}
 	foreign := map[uint16]bool{}
+	n, before := 0, -1
 	read := func() error {
 		clear(guards)
+		clear(foreign)
+		stale, n = stale[:0], 0
 		return d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
+			n++
 			switch {
-			case d.mine(f):
+			case d.mine(f) && roleOf(f.Rule.Cookie) != roleProbe:
 				if roleOf(f.Rule.Cookie) == roleGuard {
 					guards[f.Rule.Cookie] = *f
 				}
 				d.know(f)
+			case f.Chain == 0 && owned(f.Rule.Cookie):
+				stale = append(stale, &tc.Filter{Place: f.Place, Protocol: f.Protocol, Handle: f.Handle})
 			case f.Chain == 0 && f.Prio >= d.prio && f.Prio <= d.prio+prioLast:
 				foreign[f.Prio] = true
 			}
 			return nil
 		})
 	}
-	err := read()
-	for try := 1; errors.Is(err, tc.ErrInterrupted) && try < listTries; try++ {
-		err = read()
+	err := again(read)
+	for try := 1; err == nil && n != before && try < listTries; try++ {
+		before = n
+		err = again(read)
 	}
 	switch {
 	case err != nil:
-		return nil, "its filters cannot be listed: " + err.Error()
+		return nil, nil, "its filters cannot be listed: " + err.Error()
 	case len(foreign) > 0:
 		var prios []string
 		for n := range foreign {
 			prios = append(prios, fmt.Sprint(n))
 		}
 		slices.Sort(prios)
-		return nil, fmt.Sprintf("somebody else has filters at pref %s; take them away, or give us another nic.settings.prio (now %d to %d)",
+		return nil, nil, fmt.Sprintf("somebody else has filters at pref %s; take them away, or give us another nic.settings.prio (now %d to %d)",
 			strings.Join(prios, ", "), d.prio, d.prio+prioLast)
 	}
-	return guards, ""
+	return guards, stale, ""
 }
 
 // know notes a filter of ours that was found, so that it can be removed and
