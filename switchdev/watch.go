@@ -27,7 +27,8 @@ type Watcher struct {
 	listeners []*listener
 	opts      WatchOptions
 	view      view
-	failed    int // re-reads in a row that came to nothing
+	failed    int    // re-reads in a row that came to nothing
+	owed      string // cause of a resync that came to nothing and is tried again
 	inv       atomic.Pointer[Inventory]
 }
 

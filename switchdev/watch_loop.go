@@ -36,7 +36,11 @@ func (w *Watcher) loop(ctx context.Context, ch <-chan batch, fn func(Event)) err
 			w.view.doubt = true
 		case <-settle.C:
 			latest = time.Time{}
-			err = w.reread(ctx)
+			if w.owed != "" {
+				err = w.resyncFor(ctx, fn, w.owed)
+			} else {
+				err = w.reread(ctx)
+			}
 		}
 		if err == nil {
 			err = emit()
@@ -141,15 +145,22 @@ func (w *Watcher) resync(ctx context.Context, fn func(Event)) error {
 	return w.resyncFor(ctx, fn, "the receive buffer overflowed (ENOBUFS)")
 }
 
-// resyncFor reads everything anew.
+// resyncFor reads everything anew; when the kernel has no answer just now, again
+// later.
 func (w *Watcher) resyncFor(ctx context.Context, fn func(Event), cause string) error {
 	s, err := w.conn.lookLocked(ctx)
 	if errors.Is(err, ErrUnsettled) {
 		s, err = w.conn.lookLocked(ctx)
 	}
 	if err != nil {
-		return err
+		if ctx.Err() != nil || final(err) {
+			return err
+		}
+		w.owed, w.view.doubt = cause, true
+		w.failed++
+		return nil
 	}
+	w.owed, w.failed = "", 0
 	w.view.s, w.view.dirty = s, true
 	fn(Resync{cause})
 	return nil

@@ -398,3 +398,29 @@ func TestWatchEnds(t *testing.T) {
 		w.ended <- nil
 	})
 }
+
+// After a loss the kernel may have no answer at once: the watcher asks again, and
+// goes on.
+func TestLossWhileTheKernelIsBusy(t *testing.T) {
+	port := cmd(devlinkFamily, unix.DEVLINK_CMD_PORT_GET)
+	for _, errno := range []unix.Errno{unix.EBUSY, unix.ENOMEM} {
+		watch(t, WatchOptions{Poll: -1}, func(w *watched) {
+			w.do(func(k *kernel) { k.refuse[port] = refusal{errno, ""} })
+			w.links.queue <- heard{err: os.NewSyscallError("recvmsg", unix.ENOBUFS)}
+			synctest.Wait()
+			select {
+			case err := <-w.ended:
+				t.Errorf("%v: the watcher ended for good: %v", errno, err)
+				w.ended <- nil
+				return
+			default:
+			}
+			w.do(func(k *kernel) { delete(k.refuse, port) })
+			time.Sleep(time.Minute)
+			synctest.Wait()
+			if w.owed != "" {
+				t.Errorf("%v: nothing was read afterwards", errno)
+			}
+		})
+	}
+}

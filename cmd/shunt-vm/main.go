@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -83,11 +84,25 @@ func (a *app) complete() error {
 	if a.config.Go = os.Getenv("GO"); a.config.Go == "" {
 		a.config.Go = "go"
 	}
+	if a.config.Cache == "" {
+		return errors.New("--cache names no folder")
+	}
+	if len(fields(a.kernels)) == 0 {
+		return errors.New("--kernel names no series; there are: " + strings.Join(vm.Series(), ", "))
+	}
 	a.config.Cache, err = filepath.Abs(a.config.Cache)
 	return err
 }
 
-func fields(list string) []string { return strings.Fields(strings.ReplaceAll(list, ",", " ")) }
+// fields are the words of a list, each once.
+func fields(list string) (out []string) {
+	for _, w := range strings.Fields(strings.ReplaceAll(list, ",", " ")) {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
+	}
+	return out
+}
 
 func defaultCache() string {
 	if c := os.Getenv("SHUNT_VM_CACHE"); c != "" {

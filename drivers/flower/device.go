@@ -112,7 +112,7 @@ func newDevice(d *Driver, conn kernel, w sight, c *card, set settings, opts hwif
 // takes back what it made.
 func (d *Device) start(ctx context.Context) error {
 	if err := d.settle(ctx, true); err != nil {
-		return errors.Join(err, d.undo(ctx))
+		return errors.Join(err, d.undo(context.WithoutCancel(ctx)))
 	}
 	if d.profile.Prove {
 		d.prove(ctx)

@@ -32,14 +32,14 @@ func (d *Device) guardsOf(p *port) []*tc.Filter {
 
 // guard installs the guards that are not there, or not as they have to be. The
 // error is the first refusal. The caller holds apply.
-func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Filter) error {
+func (d *Device) guard(ctx context.Context, p *port, have map[hwif.Cookie]tc.Filter, anew bool) error {
 	if !d.profile.Guards {
 		return nil
 	}
 	var reqs []tc.Request
 	for _, f := range d.guardsOf(p) {
 		old, ok := have[f.Rule.Cookie]
-		if ok && sameGuard(&old, f) {
+		if ok && sameGuard(&old, f) && !anew {
 			continue
 		}
 		if ok {
@@ -73,7 +73,7 @@ func (d *Device) reguard(ctx context.Context, p *port) {
 	if gone {
 		return // settled meanwhile
 	}
-	text := d.secure(ctx, p)
+	text := d.secure(ctx, p, false)
 	d.log.Warn("guards for packets with TTL 1 were missing or wrong; put back", "port", p.Name, "err", text)
 	if text != "" {
 		d.mu.Lock()

@@ -158,12 +158,15 @@ func (d *Device) ready(ctx context.Context, p *port, q tc.Clsact) string {
 		}
 		p.made = made
 	}
-	return d.secure(ctx, p)
+	return d.secure(ctx, p, true)
 }
 
 // secure reads what of ours is on a port, takes out what no start of ours wants any
 // more, and sees to the guards. It gives why the port carries no rules, or "".
-func (d *Device) secure(ctx context.Context, p *port) string {
+//
+// Anew writes guards again that are there already: tc says in_hw also of those that
+// the card has lost in a reset before we came.
+func (d *Device) secure(ctx context.Context, p *port, anew bool) string {
 	for try := 0; ; try++ {
 		have, stale, text := d.adopt(ctx, p)
 		if text != "" {
@@ -175,7 +178,7 @@ func (d *Device) secure(ctx context.Context, p *port) string {
 				return "what an earlier start left cannot be taken out: " + failed[0].Error()
 			}
 		}
-		err := d.guard(ctx, p, have)
+		err := d.guard(ctx, p, have, anew)
 		if err == nil {
 			return ""
 		}
@@ -186,8 +189,8 @@ func (d *Device) secure(ctx context.Context, p *port) string {
 }
 
 // adopt reads back what of ours is on a port, and finds who else uses our prios.
-// Stale are probes, and filters of ours at other prefs: nic.settings.prio was
-// another once. It reads until two lists have equally many filters (see listing).
+// Stale are probes, filters of ours at other prefs (nic.settings.prio was another
+// once), and what another version wrote that this one cannot read. It reads until two lists have equally many filters (see listing).
 func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]tc.Filter, stale []*tc.Filter, text string) {
 	guards = map[hwif.Cookie]tc.Filter{}
 	foreign := map[uint16]bool{}
@@ -199,7 +202,7 @@ func (d *Device) adopt(ctx context.Context, p *port) (guards map[hwif.Cookie]tc.
 		return d.conn.Dump(ctx, p.Ifindex, &d.shape, func(f *tc.Filter) error {
 			n++
 			switch {
-			case d.mine(f) && roleOf(f.Rule.Cookie) != roleProbe:
+			case d.mine(f) && roleOf(f.Rule.Cookie) != roleProbe && len(f.Strange) == 0:
 				if roleOf(f.Rule.Cookie) == roleGuard {
 					guards[f.Rule.Cookie] = *f
 				}

@@ -174,7 +174,7 @@ func (d *Device) afterReset(ctx context.Context) error {
 			errs = append(errs, err)
 			continue
 		}
-		if text := d.secure(ctx, p); text != "" {
+		if text := d.secure(ctx, p, false); text != "" {
 			d.mu.Lock()
 			p.refused = text
 			d.mu.Unlock()

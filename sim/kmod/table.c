@@ -234,7 +234,7 @@ void sn_table_part(struct sn_card *card, const struct sn_card *gone)
 	write_lock_bh(&card->lock);
 	for (i = 0; i < 1 << card->bits; i++)
 		hlist_for_each_entry(r, &card->by_tc[i], by_tc)
-			if (sends_to(r, gone))
+			if (r->in_hw && sends_to(r, gone)) /* else its port may be gone already */
 				out_of_hw(card, r);
 	write_unlock_bh(&card->lock);
 	mutex_unlock(&card->mutex);

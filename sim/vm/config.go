@@ -91,6 +91,9 @@ func (c *Config) open(ctx context.Context) (unlock func(), err error) {
 	if err := os.MkdirAll(c.Cache, 0o755); err != nil {
 		return nil, err
 	}
+	if err := c.own(); err != nil {
+		return nil, err
+	}
 	if unlock, err = c.lock(ctx); err == nil {
 		c.prune(time.Now())
 	}

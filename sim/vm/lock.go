@@ -40,6 +40,26 @@ func (c *Config) lock(ctx context.Context) (unlock func(), err error) {
 	}
 }
 
+// cacheMark is a file that says whose a folder is.
+const cacheMark = "shunt-vm-cache"
+
+// own makes sure that the folder is a cache of ours, in which old things are
+// removed: one with the mark, or with what earlier versions left, or an empty one.
+func (c *Config) own() error {
+	mark := filepath.Join(c.Cache, cacheMark)
+	if _, err := os.Stat(mark); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(c.Cache)
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 && len(c.have("*.is")) == 0 {
+		return fmt.Errorf("%s has files and is no cache of shunt-vm's, which removes what is old in its cache: name a new or empty folder", c.Cache)
+	}
+	return os.WriteFile(mark, []byte("shunt-vm keeps kernels here, and removes what it has not used for long\n"), 0o644)
+}
+
 // Ages after which something in the cache goes that no run has wanted: what has to
 // be fetched again, and what is only packed again.
 const (

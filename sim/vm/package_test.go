@@ -183,3 +183,27 @@ func TestLock(t *testing.T) {
 	}
 	again()
 }
+
+// A folder that is somebody's own is refused, before anything in it is removed.
+func TestForeignFolder(t *testing.T) {
+	c := &Config{Cache: t.TempDir()}
+	theirs := filepath.Join(c.Cache, "tmp-letters")
+	if err := os.Mkdir(theirs, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if unlock, err := c.open(t.Context()); err == nil {
+		unlock()
+		t.Error("taken for a cache")
+	}
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
+	c.Cache = filepath.Join(c.Cache, "new")
+	for range 2 {
+		unlock, err := c.open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		unlock()
+	}
+}
