@@ -147,11 +147,19 @@ func TestFaultRefusals(t *testing.T) {
 // the rest is not begun, and both are told apart.
 func TestFaultSlow(t *testing.T) {
 	f := newFaulty(t)
-	f.must(f.Slow(2 * time.Millisecond))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
+	f.must(f.Slow(5 * time.Millisecond))
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { // the time is up when the card has taken the first
+		defer cancel()
+		for {
+			if s, err := f.Stats(); err != nil || s.Used > 2*guardRules {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
 	in := 0
-	for i, r := range f.apply(ctx, f.ops(hwif.OpInstall, 200)) {
+	for i, r := range f.apply(ctx, f.ops(hwif.OpInstall, 400)) {
 		switch {
 		case r.Err == nil && r.Presence == hwif.InHW:
 			in++
@@ -159,7 +167,7 @@ func TestFaultSlow(t *testing.T) {
 			t.Errorf("rule %d: %v", i, r.Err)
 		}
 	}
-	if in == 0 || in == 200 || f.used() != 2*guardRules+in {
+	if in == 0 || in == 400 || f.used() != 2*guardRules+in {
 		t.Errorf("%d answered in_hw, %d rules in the card", in, f.used())
 	}
 }
