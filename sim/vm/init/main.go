@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -124,6 +125,12 @@ func (g *guest) setUp() error {
 	}
 	if err := linkUp("lo"); err != nil {
 		return err
+	}
+	// While one interface has clsact the kernel does not patch its receive path: when
+	// the last one's is taken away under traffic, an emulated processor may still see
+	// the breakpoint of the patch, and the kernel then dies of it.
+	if out, err := exec.Command("tc", "qdisc", "add", "dev", "lo", "clsact").CombinedOutput(); err != nil {
+		return fmt.Errorf("clsact on lo: %w: %s", err, out)
 	}
 	g.seen = look()
 	return nil
