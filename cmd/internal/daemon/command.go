@@ -55,6 +55,9 @@ func (u usageError) Unwrap() error { return u.err }
 func Main(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
+	// Who read our log may have gone, by the same Ctrl-C too: that is no reason to leave
+	// rules behind.
+	signal.Ignore(unix.SIGPIPE)
 	// The first signal asks for an orderly end; the next one ends at once.
 	context.AfterFunc(ctx, stop)
 	hup := make(chan os.Signal, 1)
