@@ -68,7 +68,7 @@ func (d *Device) reguard(ctx context.Context, p *port) {
 	d.apply.Lock()
 	defer d.apply.Unlock()
 	d.mu.Lock()
-	gone := d.ports[p.Name] != p || p.refused != ""
+	gone := d.byIndex(p.Ifindex) != p || p.refused != "" // its name may have changed
 	d.mu.Unlock()
 	if gone {
 		return // settled meanwhile

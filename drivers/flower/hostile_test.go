@@ -185,6 +185,14 @@ func TestRenamedPort(t *testing.T) {
 	if err != nil || len(ports) != 3 || ports[1].Name != "renamed" {
 		t.Fatalf("%+v %v", ports, err)
 	}
+	for key, f := range b.kernel.filters {
+		if key.dev == 11 && roleOf(f.Rule.Cookie) == roleGuard {
+			delete(b.kernel.filters, key)
+		}
+	}
+	if _, err := b.dev.Counters(t.Context(), nil); err != nil || b.guards(11) != guardsPerPort {
+		t.Errorf("%d guards under its new name: %v", b.guards(11), err)
+	}
 	if err := b.apply(drop(r))[0].Err; err != nil {
 		t.Error(err)
 	}
