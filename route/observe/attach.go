@@ -1,0 +1,170 @@
+package observe
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+)
+
+// Mode is where the programs run; a closed list.
+type Mode uint8
+
+const (
+	Auto       Mode = iota // the first that works
+	TCX                    // at the egress of each port; since Linux 6.6
+	Tracepoint             // net_dev_start_xmit, for every device
+)
+
+func (m Mode) String() string {
+	return [...]string{"auto", "tcx", "tracepoint"}[m]
+}
+
+// Error says which hook can't be used, why, and what that means.
+type Error struct {
+	Hook string // program, map or file
+	Port string // when it is about one
+	Err  error
+	Text string
+}
+
+func (e *Error) Error() string {
+	s := "observer: " + e.Hook
+	if e.Port != "" {
+		s += " on " + e.Port
+	}
+	return fmt.Sprintf("%s: %s: %v", s, e.Text, e.Err)
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// loopback has this number in every network namespace (LOOPBACK_IFINDEX).
+const loopback = 1
+
+// load makes the collection for one mode.
+func (o *Observer) load(m Mode, netns, flows uint32) error {
+	spec, err := loadBpf()
+	if err != nil {
+		return &Error{Hook: m.String(), Err: err, Text: "reading the programs"}
+	}
+	if m == TCX {
+		delete(spec.Programs, bpfProgAnyLeaves)
+	} else {
+		delete(spec.Programs, bpfProgPortLeaves)
+	}
+	spec.Maps[bpfMapTallies].MaxEntries = flows
+	if err := spec.Variables[bpfVarNetns].Set(netns); err != nil {
+		return &Error{Hook: m.String(), Err: err, Text: "setting the network namespace"}
+	}
+	if o.coll, err = ebpf.NewCollection(spec); err != nil {
+		return &Error{Hook: m.String(), Err: err, Text: loadText(err)}
+	}
+	if o.ring, err = ringbuf.NewReader(o.coll.Maps[bpfMapReports]); err != nil {
+		return &Error{Hook: "ring buffer", Err: err, Text: "opening it"}
+	}
+	if m == TCX {
+		l, err := o.attachTCX(loopback)
+		if err != nil {
+			return &Error{Hook: "tcx", Err: err, Text: "the kernel has no TCX (since Linux 6.6)"}
+		}
+		l.Close()
+	} else if err := o.attachTracing(bpfProgAnyLeaves); err != nil {
+		return err
+	}
+	return o.attachTracing(bpfProgDrop)
+}
+
+func loadText(err error) string {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return "loading the programs needs CAP_BPF and CAP_PERFMON"
+	case errors.Is(err, ebpf.ErrNotSupported):
+		return "this kernel lacks what the programs need (BTF, ring buffers)"
+	}
+	return "this kernel does not take the programs"
+}
+
+func (o *Observer) attachTracing(name string) error {
+	l, err := link.AttachTracing(link.TracingOptions{Program: o.coll.Programs[name]})
+	if err != nil {
+		return &Error{Hook: name, Err: err, Text: "attaching to the tracepoint"}
+	}
+	o.fixed = append(o.fixed, l)
+	return nil
+}
+
+func (o *Observer) attachTCX(i hwif.Ifindex) (link.Link, error) {
+	return link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[bpfProgPortLeaves], Attach: ebpf.AttachTCXEgress})
+}
+
+// SetPorts watches these ports and no others. It must be called in the network
+// namespace of Open. An error names the first port that can't be watched; the
+// others are.
+func (o *Observer) SetPorts(ports []hwif.Port) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.coll == nil {
+		return nil // closed
+	}
+	want := map[hwif.Ifindex]string{}
+	for _, p := range ports {
+		want[p.Ifindex] = p.Name
+	}
+	var faults []error
+	for i, l := range o.ports {
+		if _, ok := want[i]; ok && alive(l) {
+			continue
+		}
+		if l != nil {
+			l.Close()
+		}
+		delete(o.ports, i)
+		if err := o.coll.Maps[bpfMapPorts].Delete(uint32(i)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			faults = append(faults, &Error{Hook: "ports", Err: err, Text: "taking a port out"})
+		}
+	}
+	for i, name := range want {
+		if _, ok := o.ports[i]; ok {
+			continue
+		}
+		if err := o.watch(i, name); err != nil {
+			faults = append(faults, err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func (o *Observer) watch(i hwif.Ifindex, name string) error {
+	if err := o.coll.Maps[bpfMapPorts].Put(uint32(i), uint32(1)); err != nil {
+		return &Error{Hook: "ports", Port: name, Err: err, Text: "entering the port"}
+	}
+	if o.mode != TCX {
+		o.ports[i] = nil
+		return nil
+	}
+	l, err := o.attachTCX(i)
+	if err != nil {
+		return &Error{Hook: "tcx", Port: name, Err: err, Text: "attaching the program; packets that leave by it are not seen"}
+	}
+	o.ports[i] = l
+	return nil
+}
+
+// alive reports whether a link still hangs on its device: one that was removed
+// and came back under the same number has lost it.
+func alive(l link.Link) bool {
+	if l == nil {
+		return true
+	}
+	info, err := l.Info()
+	if err != nil {
+		return false
+	}
+	t := info.TCX()
+	return t != nil && t.Ifindex != 0
+}

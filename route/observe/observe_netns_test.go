@@ -1,0 +1,346 @@
+//go:build netns
+
+package observe
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/sim/lab"
+)
+
+// watched is a lab whose router is watched.
+type watched struct {
+	t   *testing.T
+	lab *lab.Lab
+	ob  *Observer
+	lan hwif.Ifindex
+	wan hwif.Ifindex
+
+	mu    sync.Mutex
+	seen  []Sight
+	alarm chan struct{}
+}
+
+func clock() flow.Time { return monotonic() }
+
+func watch(t *testing.T, mode Mode) *watched {
+	t.Helper()
+	l, err := lab.New(t.Context(), lab.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	w := &watched{t: t, lab: l, alarm: make(chan struct{}, 1)}
+	w.inside(func() error {
+		w.ob, err = Open(Options{Mode: mode, Clock: clock})
+		return err
+	})
+	if mode != Auto && w.ob.Mode() != mode {
+		t.Fatalf("mode %s, want %s", w.ob.Mode(), mode)
+	}
+	ports := w.ports()
+	w.lan, w.wan = ports[0].Ifindex, ports[1].Ifindex
+	w.inside(func() error { return w.ob.SetPorts(ports) })
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- w.ob.Run(ctx, w.take) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		w.ob.Close()
+	})
+	return w
+}
+
+func (w *watched) inside(f func() error) {
+	w.t.Helper()
+	if err := w.lab.Router.Do(f); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *watched) ports() (out []hwif.Port) {
+	w.inside(func() error {
+		for _, name := range []string{lab.LANPort, lab.WANPort} {
+			i, err := net.InterfaceByName(name)
+			if err != nil {
+				return err
+			}
+			out = append(out, hwif.Port{Ifindex: hwif.Ifindex(i.Index), Name: name, MAC: hwif.MAC(i.HardwareAddr), Up: true})
+		}
+		return nil
+	})
+	return out
+}
+
+func (w *watched) take(s []Sight) {
+	w.mu.Lock()
+	w.seen = append(w.seen, s...)
+	w.mu.Unlock()
+	select {
+	case w.alarm <- struct{}{}:
+	default:
+	}
+}
+
+// sights waits until so many have come, and a little longer for one too many.
+func (w *watched) sights(n int) []Sight {
+	w.t.Helper()
+	deadline := time.After(5 * time.Second)
+	for {
+		w.mu.Lock()
+		got := len(w.seen)
+		w.mu.Unlock()
+		if got >= n {
+			break
+		}
+		select {
+		case <-w.alarm:
+		case <-deadline:
+			w.t.Fatalf("%d sights, want %d", got, n)
+		}
+	}
+	time.Sleep(50 * time.Millisecond)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.seen
+	w.seen = nil
+	if len(out) != n {
+		w.t.Fatalf("%d sights, want %d: %+v", len(out), n, out)
+	}
+	return out
+}
+
+// echo is a connection of datagrams through the router, and back.
+type echo struct {
+	t *testing.T
+	c *net.UDPConn
+}
+
+func (w *watched) echo(server netip.Addr) *echo {
+	w.t.Helper()
+	var pc net.PacketConn
+	if err := w.lab.Server.Do(func() (err error) {
+		pc, err = net.ListenPacket("udp", netip.AddrPortFrom(server, 7).String())
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	go func() {
+		b := make([]byte, 2000)
+		for {
+			n, from, err := pc.ReadFrom(b)
+			if err != nil {
+				return
+			}
+			pc.WriteTo(b[:n], from)
+		}
+	}()
+	e := &echo{t: w.t}
+	if err := w.lab.Client.Do(func() (err error) {
+		e.c, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(server, 7)))
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { pc.Close(); e.c.Close() })
+	return e
+}
+
+// rounds sends n datagrams, each after the answer to the one before.
+func (e *echo) rounds(n int) {
+	e.t.Helper()
+	for range n {
+		e.send()
+		e.c.SetReadDeadline(time.Now().Add(3 * time.Second))
+		if _, err := e.c.Read(make([]byte, 2000)); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+}
+
+func (e *echo) send() {
+	e.t.Helper()
+	if _, err := e.c.Write([]byte("shunt")); err != nil {
+		e.t.Fatal(err)
+	}
+}
+
+func modes(t *testing.T, f func(t *testing.T, m Mode)) {
+	for _, m := range []Mode{TCX, Tracepoint} {
+		t.Run(m.String(), func(t *testing.T) {
+			if m == TCX {
+				if err := hasTCX(); err != nil {
+					t.Skipf("this kernel has no TCX: %v", err)
+				}
+			}
+			f(t, m)
+		})
+	}
+}
+
+// hasTCX asks the kernel itself.
+func hasTCX() error {
+	ob, err := Open(Options{Mode: TCX, Clock: clock})
+	if err != nil {
+		return err
+	}
+	return ob.Close()
+}
+
+// TestThreshold: each direction is told of once, when it has become heavy, with
+// what the kernel really did.
+func TestThreshold(t *testing.T) {
+	modes(t, func(t *testing.T, m Mode) {
+		for _, version := range []int{4, 6} {
+			w := watch(t, m)
+			if err := w.ob.SetThreshold(10); err != nil {
+				t.Fatal(err)
+			}
+			e := w.echo(lab.Server(version))
+			e.rounds(9)
+			w.sights(0)
+			e.rounds(20)
+			got := w.sights(2)
+			w.check(got[0], flow.Orig, version)
+			w.check(got[1], flow.Reply, version)
+			for _, s := range got {
+				if s.Packets != 10 {
+					t.Errorf("told at %d packets", s.Packets)
+				}
+			}
+		}
+	})
+}
+
+func (w *watched) check(s Sight, d flow.Dir, version int) {
+	w.t.Helper()
+	in, out := w.lan, w.wan
+	if d == flow.Reply {
+		in, out = out, in
+	}
+	if s.Kind != Left || s.Dir != d || s.In != in || s.Out != out || s.VLANProto != 0 {
+		w.t.Errorf("%+v, want %s from %d to %d", s, d, in, out)
+	}
+	server := lab.Server(version)
+	if s.Orig().DstAddr() != server || s.Orig().DstPort != 7 || s.Reply().SrcAddr() != server || s.Orig().SrcAddr() != lab.Client(version) {
+		w.t.Errorf("tuples %s and %s", s.Orig(), s.Reply())
+	}
+	if nat := s.Reply() != s.Orig().Reversed(); nat != (version == 4) {
+		w.t.Errorf("reply tuple %s", s.Reply())
+	}
+	if s.TTL != 63 {
+		w.t.Errorf("TTL %d as it leaves, want 63", s.TTL)
+	}
+	if want := w.neighbour(out, d, version); s.EthDst != want {
+		w.t.Errorf("%s: sent to %s, the neighbour is at %s", d, s.EthDst, want)
+	}
+	if age := clock() - s.At; age < 0 || age > flow.Time(20*time.Second) {
+		w.t.Errorf("seen %d ns ago", age)
+	}
+}
+
+// neighbour asks the kernel for the next hop's MAC.
+func (w *watched) neighbour(port hwif.Ifindex, d flow.Dir, version int) hwif.MAC {
+	w.t.Helper()
+	hop := lab.Client(version)
+	if d == flow.Orig {
+		hop = lab.HopA.Addr4()
+		if version == 6 {
+			hop = lab.HopA.Addr6()
+		}
+	}
+	out, err := exec.Command("ip", "-n", w.lab.Router.Name, "neigh", "show", hop.String()).Output()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(out), "lladdr ")
+	mac, err := net.ParseMAC(strings.Fields(text + " none")[0])
+	if err != nil {
+		w.t.Fatalf("%s: %v in %q", hop, err, out)
+	}
+	return hwif.MAC(mac)
+}
+
+// TestAsk: the next packet of a direction is told of, one only, however much has
+// gone before.
+func TestAsk(t *testing.T) {
+	modes(t, func(t *testing.T, m Mode) {
+		w := watch(t, m)
+		e := w.echo(lab.Server4)
+		if err := w.ob.SetThreshold(3); err != nil {
+			t.Fatal(err)
+		}
+		e.rounds(5)
+		s := w.sights(2)
+		if err := w.ob.SetThreshold(0); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			e.rounds(5)
+			w.sights(0)
+			before := clock()
+			if err := w.ob.Ask([]flow.Tuple{s[0].Orig()}, []flow.Tuple{s[0].Reply()}); err != nil {
+				t.Fatal(err)
+			}
+			e.rounds(5)
+			got := w.sights(2)
+			w.check(got[0], flow.Orig, 4)
+			w.check(got[1], flow.Reply, 4)
+			if got[0].At < before {
+				t.Errorf("seen %d ns before it was asked for", before-got[0].At)
+			}
+		}
+	})
+}
+
+// TestOwnTrafficIsNotSeen: what the router itself sends has no ingress.
+func TestOwnTrafficIsNotSeen(t *testing.T) {
+	modes(t, func(t *testing.T, m Mode) {
+		w := watch(t, m)
+		if err := w.ob.SetThreshold(1); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("ip", "netns", "exec", w.lab.Router.Name, "ping", "-c", "2", "-i", "0.1", lab.HopA.Addr4().String()).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		w.sights(0)
+	})
+}
+
+// TestDropped: a direction that the ruleset drops at a high rate is told of once
+// per window; a slow one never.
+func TestDropped(t *testing.T) {
+	w := watch(t, Auto)
+	if err := w.ob.SetDropThreshold(50); err != nil {
+		t.Fatal(err)
+	}
+	e := w.echo(lab.Server4)
+	e.rounds(3)
+	if out, err := exec.Command("ip", "netns", "exec", w.lab.Router.Name, "nft", "insert", "rule", "inet", "lab", "forward", "udp", "dport", "7", "drop").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for range 40 {
+		e.send()
+	}
+	w.sights(0)
+	time.Sleep(1100 * time.Millisecond)
+	for range 120 {
+		e.send()
+	}
+	s := w.sights(1)[0]
+	if s.Kind != Dropped || s.Dir != flow.Orig || s.In != w.lan || s.Own.DstPort != 7 || s.Packets != 50 {
+		t.Errorf("%+v", s)
+	}
+}

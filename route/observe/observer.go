@@ -1,0 +1,211 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/ringbuf"
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+)
+
+// Options of Open; zero values are defaults.
+type Options struct {
+	Mode  Mode
+	Clock func() flow.Time // the daemon's clock; required
+	// Flows is how many directions are counted at a time; the least recently seen
+	// make room. 65536.
+	Flows uint32
+}
+
+// Observer watches the forwarded packets of one network namespace. Run must be
+// called once; every other method may be called from any goroutine.
+type Observer struct {
+	mode  Mode
+	why   string
+	clock func() flow.Time
+	coll  *ebpf.Collection
+	ring  *ringbuf.Reader
+
+	mu    sync.Mutex
+	ports map[hwif.Ifindex]link.Link // nil links in tracepoint mode
+	fixed []link.Link
+	asks  []bpfDirection
+	vals  []bpfTally
+}
+
+// Open loads the programs in the calling thread's network namespace and attaches
+// what is not bound to ports. An error is an *Error, which names the hook.
+func Open(o Options) (*Observer, error) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
+		return nil, &Error{Hook: "netns", Err: err, Text: "reading the network namespace's number; is /proc mounted?"}
+	}
+	if o.Flows == 0 {
+		o.Flows = 1 << 16
+	}
+	ob := &Observer{clock: o.Clock, ports: map[hwif.Ifindex]link.Link{}}
+	modes := []Mode{o.Mode}
+	if o.Mode == Auto {
+		modes = []Mode{TCX, Tracepoint}
+	}
+	var faults []error
+	for _, m := range modes {
+		err := ob.load(m, uint32(st.Ino), o.Flows)
+		if err == nil {
+			ob.mode = m
+			if len(faults) > 0 {
+				ob.why = errors.Join(faults...).Error()
+			}
+			return ob, nil
+		}
+		ob.release()
+		faults = append(faults, err)
+	}
+	return nil, errors.Join(faults...)
+}
+
+// Mode is the form in use; Why says why a better one is not, empty otherwise.
+func (o *Observer) Mode() Mode { return o.mode }
+
+// Why says what spoke against the forms that would have been preferred.
+func (o *Observer) Why() string { return o.why }
+
+// Run hands on what the programs tell until ctx ends; then it returns nil. emit
+// may keep its argument until the next call.
+func (o *Observer) Run(ctx context.Context, emit func([]Sight)) error {
+	defer context.AfterFunc(ctx, func() { o.ring.Close() })()
+	var rec ringbuf.Record
+	batch := make([]Sight, 0, maxBatch)
+	for {
+		if err := o.ring.ReadInto(&rec); err != nil {
+			if ctx.Err() != nil || errors.Is(err, os.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("read what the observer saw: %w", err)
+		}
+		now, mono := o.clock(), monotonic()
+		batch = batch[:0]
+		for {
+			var s Sight
+			if decode(rec.RawSample, &s) {
+				s.At = now - (mono - s.At)
+				batch = append(batch, s)
+			}
+			if len(batch) == maxBatch || o.ring.AvailableBytes() == 0 || o.ring.ReadInto(&rec) != nil {
+				break
+			}
+		}
+		emit(batch)
+	}
+}
+
+// maxBatch is the most sights handed over at once.
+const maxBatch = 256
+
+func monotonic() flow.Time {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		return 0 // never: the clock exists on every Linux
+	}
+	return flow.Time(ts.Nano())
+}
+
+// Ask wants to be told of the next packet of each direction that leaves.
+func (o *Observer) Ask(orig, reply []flow.Tuple) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.asks, o.vals = o.asks[:0], o.vals[:0]
+	for i := range orig {
+		o.asks = append(o.asks, directionOf(&orig[i], flow.Orig))
+	}
+	for i := range reply {
+		o.asks = append(o.asks, directionOf(&reply[i], flow.Reply))
+	}
+	for range o.asks {
+		o.vals = append(o.vals, bpfTally{Wanted: 1, Told: 1})
+	}
+	if len(o.asks) == 0 {
+		return nil
+	}
+	_, err := o.coll.Maps[bpfMapTallies].BatchUpdate(o.asks, o.vals, nil)
+	if err != nil {
+		return &Error{Hook: "tallies", Err: err, Text: "asking for a packet"}
+	}
+	return nil
+}
+
+// SetThreshold has directions told of once that have so many packets; 0 has none.
+func (o *Observer) SetThreshold(packets uint64) error {
+	return o.set(bpfVarThreshold, packets)
+}
+
+// SetDropThreshold has directions told of of which netfilter drops so many
+// packets within a second; 0 has none.
+func (o *Observer) SetDropThreshold(packets uint64) error {
+	return o.set(bpfVarDropThreshold, packets)
+}
+
+func (o *Observer) set(name string, v uint64) error {
+	if err := o.coll.Variables[name].Set(v); err != nil {
+		return &Error{Hook: name, Err: err, Text: "setting it"}
+	}
+	return nil
+}
+
+// Stats counts since Open.
+type Stats struct {
+	Packets uint64 // forwarded, tracked packets that the programs looked at
+	Told    uint64 // sights
+	Lost    uint64 // not told for want of room; the next packet tried again
+}
+
+// Stats reads the programs' counters.
+func (o *Observer) Stats() (Stats, error) {
+	var per []bpfSeen
+	if err := o.coll.Maps[bpfMapCounts].Lookup(uint32(0), &per); err != nil {
+		return Stats{}, &Error{Hook: "counts", Err: err, Text: "reading them"}
+	}
+	var st Stats
+	for _, s := range per {
+		st.Packets += s.Packets
+		st.Told += s.Told
+		st.Lost += s.Lost
+	}
+	return st, nil
+}
+
+// Close takes the programs off. It ends Run.
+func (o *Observer) Close() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.release()
+	return nil
+}
+
+func (o *Observer) release() {
+	if o.ring != nil {
+		o.ring.Close()
+	}
+	for i, l := range o.ports {
+		if l != nil {
+			l.Close()
+		}
+		delete(o.ports, i)
+	}
+	for _, l := range o.fixed {
+		l.Close()
+	}
+	o.fixed = nil
+	if o.coll != nil {
+		o.coll.Close()
+		o.coll = nil
+	}
+}
