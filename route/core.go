@@ -32,6 +32,8 @@ type core struct {
 	stale  stale    // what to list again before the next look-up
 	now    flow.Time
 
+	await await // flows whose packets are waited for
+
 	jobs  []job
 	olds  []verdict
 	batch []flow.Query
@@ -51,22 +53,29 @@ func newCore(l lookup, markKnown bool) core {
 		index: newIndex(), used: map[neighKey]flow.Time{}}
 }
 
-// resolve answers queries, at most chunk of them and of different IDs.
+// resolve answers queries, at most chunk of them and of different IDs. With an
+// observer, those that it can see are answered once their packets were seen.
 func (c *core) resolve(qs []flow.Query) error {
 	c.jobs = c.jobs[:0]
 	for i := range qs {
+		if c.await.watcher != nil && trackable(&qs[i]) {
+			c.expect(&qs[i])
+			continue
+		}
 		c.jobs = append(c.jobs, job{q: &qs[i], full: true})
 	}
+	c.askPackets()
 	if err := c.ask.judge(c.jobs); err != nil {
 		return err
 	}
-	c.stats.Judged += uint64(len(qs))
+	c.stats.Judged += uint64(len(c.jobs))
 	for i := range c.jobs {
 		j := &c.jobs[i]
+		j.prove()
 		if trackable(j.q) {
 			c.index.put(j.q, &j.v)
 		}
-		c.emit(j.v.answer(j.q))
+		c.emit(j.answer())
 		c.wake(&j.v)
 	}
 	return nil
@@ -81,10 +90,13 @@ func trackable(q *flow.Query) bool {
 // explain judges one query without a trace.
 func (c *core) explain(q *flow.Query) (flow.Answer, error) {
 	c.jobs = append(c.jobs[:0], job{q: q, full: true})
+	if t := c.index.get(q.ID); t != nil && t.q.Orig == q.Orig && t.q.Reply == q.Reply {
+		c.jobs[0].seen = t.glimpses()
+	}
 	if err := c.ask.judge(c.jobs); err != nil {
 		return flow.Answer{}, err
 	}
-	return c.jobs[0].v.answer(q), nil
+	return c.jobs[0].answer(), nil
 }
 
 // reconsider looks tracked flows up again, at most chunk of them. Those whose
@@ -98,10 +110,14 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 			continue
 		}
 		t.queued = false
-		j := job{q: &t.q, full: full, quiet: true}
+		if t.waits {
+			continue // nothing was answered yet
+		}
+		j := job{q: &t.q, full: full, quiet: true, seen: t.glimpses()}
 		old := c.index.found(t)
 		if t.reasons.Without(flow.NeighbourUnresolved) == 0 {
-			j.in = old.path[flow.Orig].L3In
+			j.in[flow.Orig] = old.path[flow.Orig].L3In
+			j.full = full || old.path[flow.Orig].Legs|old.path[flow.Reply].Legs != 0
 		} else {
 			j.full = true
 		}
@@ -117,6 +133,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 	byCause := map[flow.Cause][]flow.ID{}
 	for i := range c.jobs {
 		j, old := &c.jobs[i], &c.olds[i]
+		j.prove()
 		switch {
 		case old.same(&j.v):
 			c.wake(&j.v) // still waiting: ask again, now and then
@@ -144,10 +161,9 @@ func waiting(v *verdict) bool { return v.reasons == flow.Of(flow.NeighbourUnreso
 
 // settle answers a flow whose neighbour has been resolved.
 func (c *core) settle(j *job) {
-	q := *j.q
-	c.index.amend(c.index.get(q.ID), &j.v)
+	c.index.amend(c.index.get(j.q.ID), &j.v)
 	c.stats.Resolved++
-	a := j.v.answer(&q)
+	a := j.answer()
 	a.Text = "resolved now"
 	c.emit(a)
 	c.wake(&j.v)

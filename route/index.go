@@ -16,6 +16,20 @@ type tracked struct {
 	path    [2]uint32 // by Dir, 0 when none was found
 	live    bool
 	queued  bool // waits for a look-up in a recheck
+	waits   bool // for packets: nothing was answered yet
+	tries   uint8
+	asked   flow.Time  // packets seen before do not count
+	sight   [2]glimpse // by Dir; at 0 when none was seen
+}
+
+// glimpses are the packets that were seen of t.
+func (t *tracked) glimpses() (out [2]*glimpse) {
+	for d := range t.sight {
+		if t.sight[d].at != 0 {
+			out[d] = &t.sight[d]
+		}
+	}
+	return out
 }
 
 // index is every tracked flow, found by ID, by the addresses that its routing
@@ -28,12 +42,24 @@ type index struct {
 	flows  []tracked // by flow.ID: IDs are dense
 	count  int
 	paths  *paths
-	onPath chains             // node = ID*2 + Dir
-	addrs  bart.Table[uint32] // host prefix to head in byAddr
-	byAddr chains             // node = ID*2 + 0 for orig.src, 1 for reply.src
+	onPath chains                 // node = ID*2 + Dir
+	addrs  bart.Table[uint32]     // host prefix to head in byAddr
+	byAddr chains                 // node = ID*2 + 0 for orig.src, 1 for reply.src
+	wanted map[flow.Tuple]flow.ID // directions whose next packet is wanted, by their tuples
 }
 
-func newIndex() *index { return &index{paths: newPaths()} }
+func newIndex() *index { return &index{paths: newPaths(), wanted: map[flow.Tuple]flow.ID{}} }
+
+// want has the flow's packets looked for; unwant ends it.
+func (x *index) want(t *tracked) { x.wanted[t.q.Orig], x.wanted[t.q.Reply] = t.q.ID, t.q.ID }
+
+func (x *index) unwant(t *tracked) {
+	for _, tu := range [2]flow.Tuple{t.q.Orig, t.q.Reply} {
+		if x.wanted[tu] == t.q.ID {
+			delete(x.wanted, tu)
+		}
+	}
+}
 
 // get gives the live flow, or nil.
 func (x *index) get(id flow.ID) *tracked {
@@ -94,6 +120,9 @@ func (x *index) drop(id flow.ID) bool {
 	for d := range uint32(2) {
 		x.unlink(t, d)
 		x.leave(hostOf(t, d), uint32(id)*2+d)
+	}
+	if len(x.wanted) > 0 {
+		x.unwant(t)
 	}
 	*t = tracked{}
 	x.count--

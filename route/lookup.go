@@ -16,14 +16,16 @@ const chunk = rtnl.BatchSize
 
 // job is one flow on its way to a verdict.
 type job struct {
-	q     *flow.Query
-	in    hwif.Ifindex  // ingress of orig; from the record, or found by round 1
-	out   hwif.Ifindex  // egress of orig
-	hop   [2]rtnl.Route // by flow.Dir
-	srcLn uint8         // length of the prefix that routes back to orig.src
-	v     verdict
-	full  bool // ask the FIB too: how many nexthops
-	quiet bool // no sentences wanted
+	q       *flow.Query
+	seen    [2]*glimpse     // by flow.Dir, packets of the flow; nil where none was seen
+	in      [2]hwif.Ifindex // by flow.Dir, L3 ingress; of orig from a packet, from the record, or found by round 1
+	hop     [2]rtnl.Route   // by flow.Dir
+	hops    [2]uint16       // by flow.Dir, legs of the multipath route that one was chosen from
+	srcLn   uint8           // length of the prefix that routes back to orig.src
+	v       verdict
+	full    bool // ask the FIB too: how many nexthops
+	quiet   bool // no sentences wanted
+	differs bool // a packet was seen leaving as the tables do not say (any more, or yet)
 }
 
 // failed reports whether there is nothing more to ask.
@@ -53,6 +55,11 @@ func (a *asker) judge(jobs []job) error {
 		if f := j.q.Orig.Family; f.EtherType() == 0 || j.q.Orig.SrcAddr().Is4In6() || j.q.Reply.SrcAddr().Is4In6() {
 			j.refuse(flow.RouteUnsupported, "the tuple has no usable addresses")
 			continue
+		}
+		for d, g := range j.seen {
+			if g != nil {
+				j.in[d] = a.ingress(g)
+			}
 		}
 		a.before(j, a.markKnown)
 	}
@@ -107,7 +114,7 @@ func (a *asker) question(q *flow.Query, d flow.Dir, iif hwif.Ifindex) rtnl.Ask {
 // orig.src, asked as a packet of our own. The rounds after it prove or refuse it.
 func (a *asker) source(jobs []job) error {
 	for i := range jobs {
-		if j := &jobs[i]; !j.failed() && j.in == 0 {
+		if j := &jobs[i]; !j.failed() && j.in[flow.Orig] == 0 {
 			k := a.question(j.q, flow.Reply, 0)
 			k.HasSrc, k.FibMatch = false, true
 			a.add(i, k)
@@ -115,7 +122,7 @@ func (a *asker) source(jobs []job) error {
 	}
 	return a.ask(jobs, func(j *job, k *rtnl.Ask, got *rtnl.Answer) {
 		if a.check(j, k, got) && a.checkFIB(j, k, &got.Route) {
-			j.in = got.Route.Oif
+			j.in[flow.Orig] = got.Route.Oif
 		}
 	})
 }
@@ -124,21 +131,23 @@ func (a *asker) source(jobs []job) error {
 func (a *asker) forth(jobs []job) error {
 	err := a.direction(jobs, flow.Orig)
 	for i := range jobs {
-		jobs[i].out = jobs[i].hop[flow.Orig].Oif
+		if j := &jobs[i]; j.seen[flow.Reply] == nil || j.in[flow.Reply] == 0 {
+			j.in[flow.Reply] = j.hop[flow.Orig].Oif
+		}
 	}
 	return err
 }
 
-// back asks for the reply direction, which enters where orig leaves and must
-// leave where orig enters.
+// back asks for the reply direction. It enters where orig leaves and must leave
+// where orig enters, unless packets of both were seen.
 func (a *asker) back(jobs []job) error {
 	if err := a.direction(jobs, flow.Reply); err != nil {
 		return err
 	}
 	for i := range jobs {
-		if j := &jobs[i]; !j.failed() && j.hop[flow.Reply].Oif != j.in {
+		if j := &jobs[i]; !j.failed() && !j.observed() && j.hop[flow.Reply].Oif != j.in[flow.Orig] {
 			j.refuse(flow.Asymmetric, "packets from %s would enter by %s, but replies leave by %s",
-				j.q.Orig.SrcAddr(), a.name(j.in), a.name(j.hop[flow.Reply].Oif))
+				j.q.Orig.SrcAddr(), a.name(j.in[flow.Orig]), a.name(j.hop[flow.Reply].Oif))
 		}
 	}
 	return nil
@@ -150,11 +159,10 @@ func (a *asker) direction(jobs []job, d flow.Dir) error {
 		if j.failed() {
 			continue
 		}
-		iif := j.in
-		if d == flow.Reply {
-			iif = j.out
+		k := a.question(j.q, d, j.in[d])
+		if g := j.seen[d]; g != nil {
+			k.Mark = g.mark
 		}
-		k := a.question(j.q, d, iif)
 		a.add(i, k)
 		if j.full {
 			k.FibMatch = true
@@ -166,6 +174,8 @@ func (a *asker) direction(jobs []job, d flow.Dir) error {
 		case j.failed() || !a.check(j, k, got):
 		case !k.FibMatch:
 			j.hop[d] = got.Route
+		case got.Route.Legs > 1 && j.seen[d] != nil:
+			a.oneLeg(j, k, d, &got.Route)
 		case a.checkFIB(j, k, &got.Route) && d == flow.Reply:
 			j.srcLn = got.Route.DstLen
 		}

@@ -13,6 +13,7 @@ type path struct {
 	Family  hwif.Family
 	L3In    hwif.Ifindex // interface with the ingress IP configuration
 	L3Out   hwif.Ifindex // interface that the kernel routes to
+	Legs    uint64       // what else the multipath route holds that a packet was seen choosing from, hashed; 0 for a single way
 }
 
 func (p *path) neighbour() neighKey {

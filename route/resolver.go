@@ -12,6 +12,7 @@ import (
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/route/observe"
 	"github.com/shunt-offload/shunt/route/rtnl"
 )
 
@@ -29,6 +30,19 @@ type Options struct {
 	// conntrack mark before routing, so that Query.Mark speaks for rules by
 	// fwmark. Otherwise such rules make flows route_unobserved.
 	MarkIsConntrack bool
+	// Observer shows the packets themselves; nil leaves it to the tables, which
+	// answer for less. The Resolver runs it; its owner closes it after Run.
+	Observer Observer
+}
+
+// Observer is *observe.Observer.
+type Observer interface {
+	// Ask wants the next packet of each direction told.
+	Ask(orig, reply []flow.Tuple) error
+	// SetPorts says where to look.
+	SetPorts([]hwif.Port) error
+	// Run tells what is seen until ctx ends.
+	Run(ctx context.Context, emit func([]observe.Sight)) error
 }
 
 const (
@@ -44,8 +58,9 @@ type Resolver struct {
 	clock   func() flow.Time
 	recheck time.Duration
 
-	queue queue
-	done  chan struct{} // closed when Run has returned
+	observer Observer
+	queue    queue
+	done     chan struct{} // closed when Run has returned
 
 	conn     *rtnl.Conn
 	xfrm     *rtnl.Conn // nil without XFRM
@@ -64,7 +79,7 @@ type Resolver struct {
 // Open makes the sockets, in the calling thread's network namespace, and
 // subscribes. The caller must Run or Close what it gets.
 func Open(opts Options) (*Resolver, error) {
-	r := &Resolver{log: opts.Log, clock: opts.Clock, recheck: opts.Recheck,
+	r := &Resolver{log: opts.Log, clock: opts.Clock, recheck: opts.Recheck, observer: opts.Observer,
 		done: make(chan struct{}), quit: make(chan struct{})}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -91,6 +106,9 @@ func Open(opts Options) (*Resolver, error) {
 	}
 	r.core = newCore(r.conn.Lookup, opts.MarkIsConntrack)
 	r.core.host = kernel{r.conn}
+	if opts.Observer != nil {
+		r.core.await.watcher = opts.Observer
+	}
 	if err := r.openXFRM(); err != nil {
 		r.Close()
 		return nil, err
@@ -145,7 +163,15 @@ func (r *Resolver) Forget(ids []flow.ID) {
 // there is none, and every flow is refused.
 func (r *Resolver) SetPorts(ports []hwif.Port) {
 	ports = append([]hwif.Port(nil), ports...)
-	r.queue.call(func() error { r.setPorts(ports); return nil })
+	r.queue.call(func() error {
+		r.setPorts(ports)
+		if r.await.watcher != nil {
+			if err := r.observer.SetPorts(ports); err != nil {
+				r.log.Warn("not every port is watched by the observer", "err", err)
+			}
+		}
+		return nil
+	})
 }
 
 // Explain looks one flow up, tracks nothing and triggers nothing. When Run is

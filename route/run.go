@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/route/observe"
 	"github.com/shunt-offload/shunt/route/rtnl"
 )
 
@@ -33,6 +35,9 @@ func (r *Resolver) Run(ctx context.Context, emit func(flow.Event)) error {
 	var readers sync.WaitGroup
 	for _, m := range r.monitors {
 		readers.Go(func() { read(ctx, m, notes, cancel) })
+	}
+	if r.observer != nil {
+		readers.Go(func() { r.look(ctx) })
 	}
 	defer func() {
 		cancel(nil)
@@ -71,6 +76,17 @@ func read(ctx context.Context, m *rtnl.Monitor, notes chan<- rtnl.Notice, fail c
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// look hands what the observer sees to Run. Without it Run goes on by the tables.
+func (r *Resolver) look(ctx context.Context) {
+	err := r.observer.Run(ctx, func(seen []observe.Sight) {
+		seen = slices.Clone(seen)
+		r.queue.call(func() error { r.sights(seen); return nil })
+	})
+	if err != nil {
+		r.queue.call(func() error { r.blind(err); return nil })
 	}
 }
 
@@ -127,7 +143,10 @@ func (r *Resolver) turn(p *pace) (busy bool, err error) {
 			p.syncing, p.begin = true, begin
 		}
 	}
-	if busy, err = r.step(); busy || err != nil {
+	if busy, err = r.stepSeen(); !busy && err == nil {
+		busy, err = r.step()
+	}
+	if busy || err != nil {
 		// Commands go on between the pieces of a long round.
 		more, err2 := p.commands()
 		return busy || more, errors.Join(err, err2)
@@ -163,6 +182,10 @@ func (r *Resolver) share() {
 	r.statsMu.Lock()
 	r.publish(&r.public)
 	r.statsMu.Unlock()
+	if r.await.fault != nil {
+		r.log.Warn("the observer fails; routes are learnt from the tables alone", "err", r.await.fault)
+		r.await.fault = nil
+	}
 }
 
 // setPorts takes the devices' ports, and looks at everything when one of them

@@ -17,7 +17,7 @@ import (
 func (a *asker) single(jobs []job) error {
 	for i := range jobs {
 		j := &jobs[i]
-		if j.failed() || !j.full || a.strict(j.q.Orig.Family, j.in) {
+		if j.failed() || !j.full || j.seen[flow.Orig] != nil || a.strict(j.q.Orig.Family, j.in[flow.Orig]) {
 			continue
 		}
 		prefix, err := j.q.Orig.SrcAddr().Prefix(int(j.srcLn))
@@ -36,7 +36,7 @@ func (a *asker) single(jobs []job) error {
 		}
 		if other != 0 {
 			j.refuse(flow.RouteUnobserved, "packets from %s may enter by %s or by %s: both lead to %s, and rp_filter is not strict",
-				j.q.Orig.SrcAddr(), a.name(j.in), a.name(other), prefix)
+				j.q.Orig.SrcAddr(), a.name(j.in[flow.Orig]), a.name(other), prefix)
 		}
 	}
 	return nil
@@ -48,11 +48,11 @@ const maxSeveral = 1 << 16
 // forget drops what single remembers.
 func (a *asker) forget() { clear(a.several) }
 
-// otherWay gives an interface other than j.in that leads to orig.src as
+// otherWay gives an interface other than the ingress that leads to orig.src as
 // specifically, 0 when there is none.
 func (a *asker) otherWay(j *job) (hwif.Ifindex, error) {
 	for dev, l := range a.links {
-		if dev == j.in || l.Flags&unix.IFF_LOOPBACK != 0 || l.Flags&unix.IFF_UP == 0 {
+		if dev == j.in[flow.Orig] || l.Flags&unix.IFF_LOOPBACK != 0 || l.Flags&unix.IFF_UP == 0 {
 			continue
 		}
 		k := a.question(j.q, flow.Reply, 0)

@@ -1,6 +1,6 @@
 package route
 
-// Stats counts since Open, except Flows, Paths, Neighbours, Queued and Sweeping,
+// Stats counts since Open, except Flows, Paths, Neighbours, Queued, Awaited and Sweeping,
 // which are as of now.
 type Stats struct {
 	Flows      int    // tracked
@@ -15,14 +15,20 @@ type Stats struct {
 	Resolved   uint64 // flows whose neighbour was resolved after the first answer
 	NeighUses  uint64 // NTF_USE sent
 	Sweeps     uint64 // rounds over every flow of a family
-	Losses     uint64 // overflows of a notification socket
-	Listings   uint64 // full listings
+	Awaited    int    // flows whose packets are waited for
+	Sights     uint64 // packets seen that were waited for
+	// Contradicted counts packets seen leaving otherwise than the tables said: those
+	// that were under way during a change.
+	Contradicted uint64
+	Losses       uint64 // overflows of a notification socket
+	Listings     uint64 // full listings
 }
 
 func (c *core) publish(into *Stats) {
 	s := c.stats
 	s.Flows, s.Paths, s.Neighbours = c.index.count, len(c.index.paths.byPath), len(c.view.neighs)
 	s.Lookups = c.ask.asked
+	s.Awaited = len(c.await.queue) + len(c.await.later)
 	for _, w := range c.work {
 		s.Queued += len(w.ids)
 	}

@@ -43,15 +43,35 @@ func (v *verdict) cause(now *verdict) flow.Cause {
 }
 
 // answer puts the verdict into the words of package flow.
-func (v *verdict) answer(q *flow.Query) flow.Answer {
+func (j *job) answer() flow.Answer {
+	v, q := &j.v, j.q
 	a := flow.Answer{ID: q.ID, Gen: q.Gen, Reasons: v.reasons, Text: v.text}
 	for d := range v.path {
-		a.Routes[d] = v.path[d].Route
-		if v.path[d].Family == q.Orig.Family {
-			a.Nexthop[d] = v.path[d].Nexthop
+		p := &v.path[d]
+		a.Routes[d] = p.Route
+		if p.Family == q.Orig.Family {
+			a.Nexthop[d] = p.Nexthop
+		}
+		a.Evidence[d] = flow.Evidence{L3In: p.L3In, L3Out: p.L3Out, Legs: j.hops[d]}
+		if g := j.seen[d]; g != nil {
+			a.Evidence[d].Seen, a.Evidence[d].Mark = g.at, g.mark
 		}
 	}
 	return a
+}
+
+// prove refuses what was asked to be proven and is not: packets of both
+// directions have to have been seen since.
+func (j *job) prove() {
+	if j.q.Proof == 0 {
+		return
+	}
+	for d, g := range j.seen {
+		if g == nil || g.at < j.q.Proof {
+			j.refuse(flow.RouteUnobserved, "no %s packet of it was seen to pass since the ruleset changed", flow.Dir(d))
+			return
+		}
+	}
 }
 
 // refuse adds a reason; the first one's sentence is kept, unless quiet.
@@ -79,8 +99,8 @@ func (p *picture) before(j *job, markKnown bool) {
 	case rules.tos:
 		j.refuse(flow.RouteUnsupported, "an %s policy rule selects by TOS, DSCP or flow label, which differ from packet to packet", f)
 	}
-	if rules.fwmark && !markKnown {
-		j.refuse(flow.RouteUnobserved, "an %s policy rule selects by packet mark, and the mark of this flow's packets is not known; declare that it is the conntrack mark, or use the observer", f)
+	if rules.fwmark && !markKnown && !j.observed() {
+		j.refuse(flow.RouteUnobserved, "an %s policy rule selects by packet mark, and no packet of this flow has been seen with its mark; use the observer, or declare that it is the conntrack mark", f)
 	}
 	src, dst := o.SrcAddr(), r.SrcAddr()
 	if f == hwif.IPv4 && (p.tos.covers(src) || p.tos.covers(dst)) {
@@ -118,31 +138,38 @@ func (p *picture) ipsec(j *job) {
 	}
 }
 
-// after makes the verdict of a flow whose two look-ups went well: interfaces,
-// next hops, MTU.
+// after makes the verdict of a flow whose look-ups went well: interfaces, next
+// hops, MTU, and that the packets seen left just so.
 func (p *picture) after(j *job) {
 	f := j.q.Orig.Family
-	in, reason, text := p.stack(j.in, f)
-	if reason != flow.ReasonNone {
-		j.refuse(reason, "%s", text)
-	}
-	out, reason, text := p.stack(j.out, f)
-	if reason != flow.ReasonNone {
-		j.refuse(reason, "%s", text)
-	}
-	for _, dev := range [2]hwif.Ifindex{j.in, j.out} {
-		if !p.forwards(f, dev) {
-			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(dev))
+	var ends [2][2]side
+	for d := range ends {
+		for i, dev := range [2]hwif.Ifindex{j.in[d], j.hop[d].Oif} {
+			var reason flow.Reason
+			var text string
+			if ends[d][i], reason, text = p.stack(dev, f); reason != flow.ReasonNone {
+				j.refuse(reason, "%s", text)
+			}
+		}
+		if !p.forwards(f, j.in[d]) {
+			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(j.in[d]))
 		}
 	}
-	if j.in == j.out {
-		j.refuse(flow.RouteUnsupported, "packets would leave by %s, where they came in: redirects are the kernel's", p.name(j.in))
-	} else if in.device != out.device && j.v.reasons == 0 {
-		j.refuse(flow.DifferentEswitch, "%s and %s belong to different devices", p.name(in.port), p.name(out.port))
+	for d := range ends {
+		in, out := &ends[d][0], &ends[d][1]
+		if in.l3 == out.l3 {
+			j.refuse(flow.RouteUnsupported, "packets would leave by %s, where they came in: redirects are the kernel's", p.name(in.l3))
+		} else if j.v.reasons == 0 && (in.device != out.device || in.device != ends[0][0].device) {
+			j.refuse(flow.DifferentEswitch, "%s and %s belong to different devices", p.name(in.port), p.name(out.port))
+		}
 	}
-	ends := [2][2]side{{in, out}, {out, in}}
 	for d := range ends {
 		p.finish(j, flow.Dir(d), &ends[d][0], &ends[d][1])
+	}
+	for d := range ends {
+		if j.v.reasons == 0 && j.seen[d] != nil {
+			p.confirmSeen(j, flow.Dir(d))
+		}
 	}
 }
 
@@ -150,7 +177,7 @@ func (p *picture) after(j *job) {
 func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
 	r := &j.hop[d]
 	v := &j.v.path[d]
-	*v = path{L3In: in.l3, L3Out: out.l3, Family: j.q.Orig.Family}
+	*v = path{L3In: in.l3, L3Out: out.l3, Family: j.q.Orig.Family, Legs: j.v.path[d].Legs}
 	switch {
 	case r.GwFamily != hwif.FamilyNone:
 		v.Nexthop, v.Family = r.Gateway, r.GwFamily
@@ -163,6 +190,9 @@ func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
 		InMAC: in.mac, SrcMAC: out.mac, MTU: out.mtu, InMTU: in.mtu}
 	if r.MTU != 0 {
 		v.Route.MTU = min(v.Route.MTU, clampMTU(r.MTU))
+	}
+	if g := j.seen[d]; g != nil {
+		v.Route.TTL = g.ttl + 1
 	}
 	if j.v.reasons.Without(flow.NeighbourUnresolved) != 0 {
 		return

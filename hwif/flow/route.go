@@ -44,17 +44,38 @@ type Query struct {
 	Gen         uint64 // comes back in the Answer
 	Orig, Reply Tuple  // as conntrack has them; the resolver undoes the NAT
 	Mark        uint32 // conntrack mark, for policy routing by mark where that is declared
+	// Proof asks for packets of both directions that were seen to pass after this
+	// time: the tables alone do not show what a ruleset lets pass. 0 for none.
+	Proof Time
 }
 
 // Answer is what a resolver found for a Query. Reasons is empty when both
 // routes are good; otherwise Text says in one sentence what was met.
 type Answer struct {
-	ID      ID
-	Gen     uint64
-	Routes  [2]Route // by Dir
-	Nexthop [2]hwif.Addr
-	Reasons Reasons
-	Text    string
+	ID       ID
+	Gen      uint64
+	Routes   [2]Route // by Dir
+	Nexthop  [2]hwif.Addr
+	Evidence [2]Evidence
+	Reasons  Reasons
+	Text     string
+}
+
+// Evidence is what one direction's route rests on, besides its next hop.
+type Evidence struct {
+	Seen  Time         // when a packet was seen to leave so; 0 when the tables alone were asked
+	L3In  hwif.Ifindex // interface with the ingress IP configuration
+	L3Out hwif.Ifindex // interface that the kernel routes to
+	Mark  uint32       // packet mark with which it was looked up
+	Legs  uint16       // nexthops of the multipath route of which the packet took one; 0 for a single way
+}
+
+// Learnt is how a route became known, in one word: "packet" or "tables".
+func (e *Evidence) Learnt() string {
+	if e.Seen != 0 {
+		return "packet"
+	}
+	return "tables"
 }
 
 // Dirty says that the answers given for these flows no longer hold.

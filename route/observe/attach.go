@@ -47,7 +47,7 @@ func (e *Error) Unwrap() error { return e.Err }
 const loopback = 1
 
 // load makes the collection for one mode.
-func (o *Observer) load(m Mode, netns, flows uint32) error {
+func (o *Observer) load(m Mode, flows uint32) error {
 	spec, err := loadBpf()
 	if err != nil {
 		return &Error{Hook: m.String(), Err: err, Text: "reading the programs"}
@@ -58,7 +58,7 @@ func (o *Observer) load(m Mode, netns, flows uint32) error {
 		delete(spec.Programs, bpfProgPortLeaves)
 	}
 	spec.Maps[bpfMapTallies].MaxEntries = flows
-	if err := spec.Variables[bpfVarNetns].Set(netns); err != nil {
+	if err := spec.Variables[bpfVarNetns].Set(o.home.inode); err != nil {
 		return &Error{Hook: m.String(), Err: err, Text: "setting the network namespace"}
 	}
 	if o.coll, err = ebpf.NewCollection(spec); err != nil {
@@ -102,15 +102,21 @@ func (o *Observer) attachTCX(i hwif.Ifindex) (link.Link, error) {
 	return link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[bpfProgPortLeaves], Attach: ebpf.AttachTCXEgress})
 }
 
-// SetPorts watches these ports and no others. It must be called in the network
-// namespace of Open. An error names the first port that can't be watched; the
-// others are.
-func (o *Observer) SetPorts(ports []hwif.Port) error {
+// SetPorts watches these ports, of the network namespace of Open, and no others.
+// An error names the ports that can't be watched; the others are.
+func (o *Observer) SetPorts(ports []hwif.Port) (err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.coll == nil {
 		return nil // closed
 	}
+	if in := o.home.do(func() { err = o.setPorts(ports) }); in != nil {
+		return in
+	}
+	return err
+}
+
+func (o *Observer) setPorts(ports []hwif.Port) error {
 	want := map[hwif.Ifindex]string{}
 	for _, p := range ports {
 		want[p.Ifindex] = p.Name

@@ -31,6 +31,7 @@ type Observer struct {
 	mode  Mode
 	why   string
 	clock func() flow.Time
+	home  *netns
 	coll  *ebpf.Collection
 	ring  *ringbuf.Reader
 
@@ -44,21 +45,21 @@ type Observer struct {
 // Open loads the programs in the calling thread's network namespace and attaches
 // what is not bound to ports. An error is an *Error, which names the hook.
 func Open(o Options) (*Observer, error) {
-	var st unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &st); err != nil {
-		return nil, &Error{Hook: "netns", Err: err, Text: "reading the network namespace's number; is /proc mounted?"}
+	home, err := here()
+	if err != nil {
+		return nil, err
 	}
 	if o.Flows == 0 {
 		o.Flows = 1 << 16
 	}
-	ob := &Observer{clock: o.Clock, ports: map[hwif.Ifindex]link.Link{}}
+	ob := &Observer{clock: o.Clock, home: home, ports: map[hwif.Ifindex]link.Link{}}
 	modes := []Mode{o.Mode}
 	if o.Mode == Auto {
 		modes = []Mode{TCX, Tracepoint}
 	}
 	var faults []error
 	for _, m := range modes {
-		err := ob.load(m, uint32(st.Ino), o.Flows)
+		err := ob.load(m, o.Flows)
 		if err == nil {
 			ob.mode = m
 			if len(faults) > 0 {
@@ -69,6 +70,7 @@ func Open(o Options) (*Observer, error) {
 		ob.release()
 		faults = append(faults, err)
 	}
+	home.close()
 	return nil, errors.Join(faults...)
 }
 
@@ -187,6 +189,7 @@ func (o *Observer) Close() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.release()
+	o.home.close()
 	return nil
 }
 

@@ -137,7 +137,7 @@ func (c *Conn) take(i int, base uint32, out []Answer) (answered int) {
 		// Longer than a slot: only a route with very many legs is.
 		if k := ne.Uint32(c.slots[i*slotLen+8:]) - base; k < uint32(len(out)) {
 			r, _ := ParseRoute(c.slots[i*slotLen+hdrLen : (i+1)*slotLen])
-			r.Legs = max(r.Legs, 2)
+			r.Legs, r.Hops = max(r.Legs, 2), nil
 			out[k], answered = Answer{Route: r}, 1
 		}
 	}

@@ -28,6 +28,23 @@ type Route struct {
 	GwFamily hwif.Family // FamilyNone without gateway
 	Encap    bool        // RTA_ENCAP: lightweight tunnel, on any leg
 	Locked   bool        // RTAX_LOCK has RTAX_MTU
+	Hops     []Hop       // the legs of RTA_MULTIPATH, nil when there is none
+}
+
+// Hop is one leg of a multipath route.
+type Hop struct {
+	Gateway  hwif.Addr
+	Oif      hwif.Ifindex
+	GwFamily hwif.Family // FamilyNone without gateway
+	Flags    uint8       // RTNH_F_*
+	Weight   uint8       // rtnh_hops: one less than the weight
+}
+
+// Over gives the route as it is by one of its legs.
+func (r *Route) Over(h *Hop) Route {
+	out := *r
+	out.Oif, out.Gateway, out.GwFamily, out.Legs, out.Hops = h.Oif, h.Gateway, h.GwFamily, 0, nil
+	return out
 }
 
 const (
@@ -97,24 +114,37 @@ func (r *Route) metrics(b []byte) {
 	}
 }
 
-// multipath counts the legs; the route's own nexthop becomes the first of them.
+// multipath reads the legs; the route's own nexthop becomes the first of them.
 func (r *Route) multipath(b []byte) {
 	for len(b) >= rtNexthopLen {
-		n := int(u16(b))
+		n := int(u16(b)) // struct rtnexthop: u16 len, u8 flags, u8 hops, i32 ifindex
 		if n < rtNexthopLen || n > len(b) {
 			return
 		}
-		if r.Legs == 0 {
-			r.Oif = hwif.Ifindex(u32(b[4:]))
-		}
+		leg := Route{Family: r.Family, Oif: hwif.Ifindex(u32(b[4:]))}
 		for typ, v := range attrs(b[rtNexthopLen:n]) {
-			if r.Legs == 0 || typ == unix.RTA_ENCAP {
-				r.hop(typ, v)
-			}
+			leg.hop(typ, v)
 		}
+		if r.Legs == 0 {
+			r.Oif, r.Gateway, r.GwFamily = leg.Oif, leg.Gateway, leg.GwFamily
+		}
+		r.Encap = r.Encap || leg.Encap
+		r.Hops = append(r.Hops, Hop{Gateway: leg.Gateway, Oif: leg.Oif, GwFamily: leg.GwFamily, Flags: b[2], Weight: b[3]})
 		r.Legs++
 		b = b[min(align4(n), len(b)):]
 	}
+}
+
+// Hash adds the leg to a running FNV-1a sum.
+func (h *Hop) Hash(sum uint64) uint64 {
+	var b [28]byte
+	copy(b[:], h.Gateway[:])
+	ne.PutUint32(b[16:], uint32(h.Oif))
+	b[20], b[21], b[22] = byte(h.GwFamily), h.Flags, h.Weight
+	for _, c := range b {
+		sum = (sum ^ uint64(c)) * 1099511628211
+	}
+	return sum
 }
 
 // Prefix is the destination as announced.

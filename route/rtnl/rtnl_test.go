@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -108,10 +109,11 @@ func TestParseRoute(t *testing.T) {
 			nest(unix.RTA_METRICS, put32(nil, unix.RTAX_MTU, 1400), put32(nil, unix.RTAX_LOCK, 1<<unix.RTAX_MTU)), put32(nil, rtaNHID, 8)}, nil),
 			Route{Family: hwif.IPv4, Tos: 4, Type: 1, Gateway: six, GwFamily: hwif.IPv6, MTU: 1400, Locked: true, NHID: 8}, "0.0.0.0/0 via fe80::9"},
 		"multipath": {bytes.Join([][]byte{rtmsg(hwif.IPv4, 0), put(nil, unix.RTA_MULTIPATH, append(leg(3, gw("10.0.0.2")), leg(4, gw("10.0.0.3"), nest(unix.RTA_ENCAP))...))}, nil),
-			Route{Family: hwif.IPv4, Tos: 4, Type: 1, Gateway: ip("10.0.0.2"), GwFamily: hwif.IPv4, Oif: 3, Legs: 2, Encap: true}, "0.0.0.0/0 over 2 nexthops"},
+			Route{Family: hwif.IPv4, Tos: 4, Type: 1, Gateway: ip("10.0.0.2"), GwFamily: hwif.IPv4, Oif: 3, Legs: 2, Encap: true,
+				Hops: []Hop{{Gateway: ip("10.0.0.2"), GwFamily: hwif.IPv4, Oif: 3}, {Gateway: ip("10.0.0.3"), GwFamily: hwif.IPv4, Oif: 4}}}, "0.0.0.0/0 over 2 nexthops"},
 	} {
 		got, ok := ParseRoute(tc.b)
-		if !ok || got != tc.want || got.String() != tc.text {
+		if !ok || !reflect.DeepEqual(got, tc.want) || got.String() != tc.text {
 			t.Errorf("%s: %+v %q, want %+v %q", name, got, got.String(), tc.want, tc.text)
 		}
 	}
@@ -164,7 +166,7 @@ func TestParseRule(t *testing.T) {
 		"dscp":   {put(nil, fraDSCP, []byte{4}), Rule{Family: hwif.IPv4, Tos: true}},
 		"new":    {put(nil, 77, nil), Rule{Family: hwif.IPv4, Unknown: 77}},
 	} {
-		if got, ok := ParseRule(append(bytes.Clone(hdr), tc.attr...)); !ok || got != tc.want {
+		if got, ok := ParseRule(append(bytes.Clone(hdr), tc.attr...)); !ok || !reflect.DeepEqual(got, tc.want) {
 			t.Errorf("%s: %+v, want %+v", name, got, tc.want)
 		}
 	}

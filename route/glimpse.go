@@ -1,0 +1,99 @@
+package route
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif"
+	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/route/observe"
+	"github.com/shunt-offload/shunt/route/rtnl"
+)
+
+// glimpse is what one packet of a direction showed. It bounds nothing by itself:
+// a packet may have been on its way while the tables changed. So an answer needs
+// both, the tables as they are and a packet that left by one of their ways.
+type glimpse struct {
+	at        flow.Time
+	in, out   hwif.Ifindex
+	mark      uint32
+	vlanProto uint16
+	vlan      hwif.VLAN
+	pcp       uint8
+	ttl       uint8 // as it left
+	dst, src  hwif.MAC
+}
+
+func glimpseOf(s *observe.Sight) glimpse {
+	return glimpse{at: s.At, in: s.In, out: s.Out, mark: s.Mark, vlanProto: s.VLANProto, vlan: s.VLAN, pcp: s.PCP,
+		ttl: s.TTL, dst: s.EthDst, src: s.EthSrc}
+}
+
+// observed reports whether packets of both directions were seen.
+func (j *job) observed() bool { return j.seen[flow.Orig] != nil && j.seen[flow.Reply] != nil }
+
+// ingress is the L3 interface where a packet came in. Behind a VRF the packet
+// names the VRF alone (vrf_ip_rcv, drivers/net/vrf.c): its only member that leads
+// to a port is meant, 0 when there are several.
+func (p *picture) ingress(g *glimpse) hwif.Ifindex {
+	if p.links[g.in].Kind != "vrf" {
+		return g.in
+	}
+	only := hwif.Ifindex(0)
+	for i, l := range p.links {
+		if l.Master != g.in {
+			continue
+		}
+		if only != 0 {
+			return 0
+		}
+		only = i
+	}
+	return only
+}
+
+// oneLeg takes the leg of a multipath route that a packet was seen taking. Legs
+// that are dead or without carrier are not in use.
+func (p *picture) oneLeg(j *job, k *rtnl.Ask, d flow.Dir, r *rtnl.Route) {
+	sum := uint64(14695981039346656037) // FNV-1a
+	var chosen *rtnl.Hop
+	for i := range r.Hops {
+		h := &r.Hops[i]
+		sum = h.Hash(sum)
+		if chosen == nil && h.Flags&(unix.RTNH_F_DEAD|unix.RTNH_F_LINKDOWN) == 0 && p.leads(h, k, j.seen[d]) {
+			chosen = h
+		}
+	}
+	if chosen == nil {
+		j.differs = true
+		j.refuse(flow.RouteUnobserved, "a packet to %s was seen leaving by %s to %s, which none of the route's %d nexthops is now",
+			k.Dst.Netip(k.Family), p.name(j.seen[d].out), j.seen[d].dst, r.Legs)
+		return
+	}
+	mtu := j.hop[d].MTU
+	j.hop[d] = r.Over(chosen)
+	j.hop[d].MTU = mtu
+	j.v.path[d].Legs, j.hops[d] = sum, r.Legs
+}
+
+// leads reports whether a packet sent by a leg would leave as g did.
+func (p *picture) leads(h *rtnl.Hop, k *rtnl.Ask, g *glimpse) bool {
+	s, reason, _ := p.stack(h.Oif, k.Family)
+	n := neighKey{Addr: h.Gateway, Ifindex: h.Oif, Family: h.GwFamily}
+	if h.GwFamily == hwif.FamilyNone {
+		n.Addr, n.Family = k.Dst, k.Family
+	}
+	return reason == flow.ReasonNone && s.port == g.out && s.vlan == g.vlan && p.macNow(n) == g.dst
+}
+
+// confirmSeen holds a path against the packet that was seen.
+func (p *picture) confirmSeen(j *job, d flow.Dir) {
+	g, r := j.seen[d], &j.v.path[d].Route
+	switch {
+	case g.pcp != 0:
+		j.refuse(flow.RouteUnsupported, "%s packets leave with VLAN priority %d, which a rule can't set", d, g.pcp)
+	case g.out != r.Out || g.vlan != r.OutVLAN || g.dst != r.DstMAC || g.src != r.SrcMAC:
+		j.differs = true
+		j.refuse(flow.RouteUnobserved, "a %s packet was seen leaving by %s vlan %d from %s to %s, but the tables say %s vlan %d from %s to %s",
+			d, p.name(g.out), g.vlan, g.src, g.dst, p.name(r.Out), r.OutVLAN, r.SrcMAC, r.DstMAC)
+	}
+}
