@@ -134,7 +134,7 @@ func (o *Observer) Ask(orig, reply []flow.Tuple) error {
 	for range o.asks {
 		o.vals = append(o.vals, bpfTally{Wanted: 1, Told: 1})
 	}
-	if len(o.asks) == 0 {
+	if len(o.asks) == 0 || o.coll == nil {
 		return nil
 	}
 	_, err := o.coll.Maps[bpfMapTallies].BatchUpdate(o.asks, o.vals, nil)
@@ -156,6 +156,11 @@ func (o *Observer) SetDropThreshold(packets uint64) error {
 }
 
 func (o *Observer) set(name string, v uint64) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.coll == nil {
+		return os.ErrClosed
+	}
 	if err := o.coll.Variables[name].Set(v); err != nil {
 		return &Error{Hook: name, Err: err, Text: "setting it"}
 	}
@@ -171,7 +176,12 @@ type Stats struct {
 
 // Stats reads the programs' counters.
 func (o *Observer) Stats() (Stats, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	var per []bpfSeen
+	if o.coll == nil {
+		return Stats{}, os.ErrClosed
+	}
 	if err := o.coll.Maps[bpfMapCounts].Lookup(uint32(0), &per); err != nil {
 		return Stats{}, &Error{Hook: "counts", Err: err, Text: "reading them"}
 	}

@@ -90,6 +90,7 @@ func (c *Config) sourceFlaws() []flaw {
 	var out list
 	between(&out, "conntrack.receive_buffer", c.Conntrack.ReceiveBuffer, 1<<20, 1<<30)
 	out.within("conntrack.relist", c.Conntrack.Relist, time.Second, 10*time.Minute)
+	out.oneOf("route.observer", c.Route.Observer, "auto", "tcx", "tracepoint", "off")
 	if c.Route.Recheck != 0 { // 0 is never
 		out.within("route.recheck", c.Route.Recheck, 5*time.Second, time.Hour)
 	}

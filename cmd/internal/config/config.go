@@ -43,8 +43,9 @@ type Conntrack struct {
 	Relist        time.Duration `yaml:"relist"`
 }
 
-// Route is how routes are kept true.
+// Route is how routes are learnt and kept true.
 type Route struct {
+	Observer        string        `yaml:"observer"`
 	Recheck         time.Duration `yaml:"recheck"`
 	MarkIsConntrack bool          `yaml:"mark_is_conntrack"`
 }

@@ -19,7 +19,7 @@ func TestDefault(t *testing.T) {
 		NIC:       NIC{Driver: "xdp", Ports: []string{}, Count: time.Second, Settings: map[string]string{}},
 		Policy:    Policy{Name: "threshold", MinPackets: 16, MinAge: time.Second, Idle: 30 * time.Second},
 		Conntrack: Conntrack{Events: true, Acct: true, ReceiveBuffer: 64 << 20, Relist: 5 * time.Second},
-		Route:     Route{Recheck: 30 * time.Second},
+		Route:     Route{Observer: "auto", Recheck: 30 * time.Second},
 		API:       API{Socket: "/run/shunt/shuntd.sock"},
 		Metrics:   Metrics{Listen: "127.0.0.1:9469"},
 		Log:       Log{Level: "info", Format: "text"},

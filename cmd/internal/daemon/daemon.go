@@ -17,6 +17,7 @@ import (
 	"github.com/shunt-offload/shunt/cmd/internal/rpc"
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/offload"
+	"github.com/shunt-offload/shunt/route/observe"
 )
 
 // Options of Run.
@@ -40,8 +41,10 @@ type daemon struct {
 	listen  listeners
 	nic     *hwif.NIC
 	sources *sources
-	loop    *offload.Loop
-	api     *rpc.Server
+	// observer is nil when there is none; the sources run it.
+	observer *observe.Observer
+	loop     *offload.Loop
+	api      *rpc.Server
 }
 
 // Run runs the daemon until ctx ends, and gives every flow back to the kernel.
@@ -128,10 +131,14 @@ func (d *daemon) makeLoop() (err error) {
 
 // openKernel opens a device of this host, and the sources that follow its kernel.
 func (d *daemon) openKernel(ctx context.Context, driver hwif.Driver) (err error) {
-	if d.nic, err = openDevice(ctx, driver, d.cfg, nil, d.log); err != nil {
+	var note string
+	if d.observer, note, err = openObserver(d.cfg, d.clock, d.log); err != nil {
 		return err
 	}
-	d.sources, err = kernelSources(d.cfg, d.clock, d.log)
+	if d.nic, err = openDevice(ctx, driver, d.cfg, []string{note}, d.log); err != nil {
+		return err
+	}
+	d.sources, err = kernelSources(d.cfg, d.observer, d.clock, d.log)
 	return err
 }
 
@@ -154,6 +161,11 @@ func (d *daemon) close() error {
 	if d.sources != nil {
 		if err := d.sources.close(); err != nil {
 			errs = append(errs, fmt.Errorf("close sources: %w", err))
+		}
+	}
+	if d.observer != nil {
+		if err := d.observer.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("close observer: %w", err))
 		}
 	}
 	if d.nic != nil {

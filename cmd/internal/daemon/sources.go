@@ -11,6 +11,7 @@ import (
 	"github.com/shunt-offload/shunt/conntrack"
 	"github.com/shunt-offload/shunt/hwif/offload"
 	"github.com/shunt-offload/shunt/route"
+	"github.com/shunt-offload/shunt/route/observe"
 )
 
 // sources are where facts come from: one that tracks connections and one that
@@ -27,7 +28,7 @@ type sources struct {
 
 // kernelSources follow the running kernel, in the calling thread's network
 // namespace.
-func kernelSources(cfg *config.Config, clk clock, log *slog.Logger) (*sources, error) {
+func kernelSources(cfg *config.Config, ob *observe.Observer, clk clock, log *slog.Logger) (*sources, error) {
 	ct, err := conntrack.Open(conntrack.Options{
 		Log: log, Clock: clk.now, RcvBuf: cfg.Conntrack.ReceiveBuffer,
 		SetEvents: cfg.Conntrack.Events, Counters: cfg.Conntrack.Acct,
@@ -40,7 +41,7 @@ func kernelSources(cfg *config.Config, clk clock, log *slog.Logger) (*sources, e
 		recheck = -1 // never
 	}
 	rt, err := route.Open(route.Options{
-		Log: log, Clock: clk.now, Recheck: recheck, MarkIsConntrack: cfg.Route.MarkIsConntrack,
+		Log: log, Clock: clk.now, Recheck: recheck, MarkIsConntrack: cfg.Route.MarkIsConntrack, Observer: watching(ob),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open route: %w", err), ct.Close())
@@ -50,6 +51,9 @@ func kernelSources(cfg *config.Config, clk clock, log *slog.Logger) (*sources, e
 		timeouts: func() (uint32, uint32) { t := ct.Timeouts(); return t.TCPEstablished, t.UDPStream },
 		stats: func(m *metrics.Sources) {
 			m.Conntrack, m.Route = ct.Stats, rt.Stats
+			if ob != nil {
+				m.Observer = ob.Stats
+			}
 		},
 		close: func() error { rt.Close(); return ct.Close() },
 	}, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/shunt-offload/shunt/conntrack"
 	"github.com/shunt-offload/shunt/route"
+	"github.com/shunt-offload/shunt/route/observe"
 )
 
 // extra is one row whose numbers do not come from the engine.
@@ -23,6 +24,9 @@ func extraTable(s Sources) []extra {
 	}
 	if s.Route != nil {
 		out = append(out, routeTable(s.Route)...)
+	}
+	if s.Observer != nil {
+		out = append(out, observerTable(s.Observer)...)
 	}
 	if s.Watches != nil {
 		out = append(out, extra{
@@ -72,7 +76,26 @@ func routeTable(get func() route.Stats) []extra {
 		row("shunt_route_dirty_total", "Flows whose cached routes came into doubt.", counter, func(s route.Stats) float64 { return float64(s.Dirty) }),
 		row("shunt_route_watched_flows", "Flows whose routes are watched.", gauge, func(s route.Stats) float64 { return float64(s.Flows) }),
 		row("shunt_route_paths", "Distinct ways that the watched flows share.", gauge, func(s route.Stats) float64 { return float64(s.Paths) }),
+		row("shunt_route_awaited_flows", "Flows whose next packets are waited for, to see how they leave.", gauge, func(s route.Stats) float64 { return float64(s.Awaited) }),
+		row("shunt_route_contradictions_total", "Packets seen leaving otherwise than the tables said.", counter, func(s route.Stats) float64 { return float64(s.Contradicted) }),
 		row("shunt_route_waiting_flows", "Flows that wait for their routes to be looked up.", gauge, func(s route.Stats) float64 { return float64(s.Queued) }),
+	}
+}
+
+func observerTable(get func() (observe.Stats, error)) []extra {
+	row := func(name, help string, value func(observe.Stats) uint64) extra {
+		return extra{name: name, help: help, kind: counter, values: func() []float64 {
+			s, err := get()
+			if err != nil { // closed: the daemon ends
+				return []float64{0}
+			}
+			return floats(value(s))
+		}}
+	}
+	return []extra{
+		row("shunt_observer_packets_total", "Forwarded packets of tracked connections that the observer looked at.", func(s observe.Stats) uint64 { return s.Packets }),
+		row("shunt_observer_told_total", "Packets that it told of.", func(s observe.Stats) uint64 { return s.Told }),
+		row("shunt_observer_lost_total", "Packets that it could not tell of for want of room; the next one of the flow tries again.", func(s observe.Stats) uint64 { return s.Lost }),
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/shunt-offload/shunt/conntrack"
 	"github.com/shunt-offload/shunt/hwif/offload"
 	"github.com/shunt-offload/shunt/route"
+	"github.com/shunt-offload/shunt/route/observe"
 )
 
 // Sources are asked once per scrape, from the scrape's goroutine. Those that
@@ -14,6 +15,7 @@ type Sources struct {
 	Engine    func() *offload.Stats // required
 	Conntrack func() conntrack.Stats
 	Route     func() route.Stats
+	Observer  func() (observe.Stats, error)
 	Watches   func() int // watch streams open
 }
 
