@@ -77,9 +77,14 @@ func (c *core) blind(err error) {
 func (c *core) sights(all []observe.Sight) {
 	for i := range all {
 		s := &all[i]
-		if id, ok := c.index.wanted[s.Own]; ok && s.Kind == observe.Left {
-			c.sight(c.index.get(id), s)
+		if s.Kind != observe.Left {
+			continue
 		}
+		if id, ok := c.index.wanted[s.Own]; ok {
+			c.sight(c.index.get(id), s)
+			continue
+		}
+		c.emit(flow.Heavy{Orig: s.Orig(), Dir: s.Dir, Packets: s.Packets, At: s.At})
 	}
 }
 

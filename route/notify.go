@@ -15,18 +15,37 @@ import (
 func (c *core) notice(n *rtnl.Notice) {
 	for m := range rtnl.Messages(n.Data) {
 		c.stats.Messages++
-		if n.XFRM {
+		switch n.Of {
+		case rtnl.OfXFRM:
 			c.stale.policies = true
 			c.sweepAll("IPsec policies changed")
-			continue
+		case rtnl.OfRuleset:
+			if m.Type == rtnl.NewGen {
+				c.ruleset(rtnl.ParseGen(m.Body))
+			}
+		default:
+			c.message(&m)
 		}
-		c.message(&m)
 	}
-	if n.Lost {
+	switch {
+	case n.Lost && n.Of == rtnl.OfRuleset: // at least one commit was among them
+		c.ruleset("")
+	case n.Lost:
 		c.stats.Losses++
 		c.stale.lost = true
 		c.emit(flow.Loss{Source: flow.SourceRoute, Text: "a routing notification socket overflowed; a larger receive buffer helps"})
 	}
+}
+
+// ruleset says that netfilter's rules have changed. What they let pass is nothing
+// that could be looked up: the owner of the flows has to decide.
+func (c *core) ruleset(by string) {
+	c.stats.Rulesets++
+	text := "the ruleset was changed"
+	if by != "" {
+		text += " by " + by
+	}
+	c.emit(flow.Ruleset{At: c.now, Text: text})
 }
 
 func (c *core) message(m *rtnl.Msg) {

@@ -49,6 +49,7 @@ const (
 	defaultRcvBuf  = 16 << 20
 	defaultRecheck = 30 * time.Second
 	policyRcvBuf   = 1 << 20 // XFRM policies change rarely
+	rulesetRcvBuf  = 4 << 20 // a commit may tell of thousands of rules; one that does not fit counts as a change
 )
 
 // Resolver answers for routes. Run must be called once; every other method may
@@ -113,7 +114,28 @@ func Open(opts Options) (*Resolver, error) {
 		r.Close()
 		return nil, err
 	}
+	if err := r.openRuleset(); err != nil {
+		r.Close()
+		return nil, err
+	}
 	return r, nil
+}
+
+// openRuleset watches netfilter's rules. A kernel without nf_tables has none that
+// are announced.
+func (r *Resolver) openRuleset() error {
+	m, err := rtnl.NewRulesetMonitor(rulesetRcvBuf)
+	switch {
+	case errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOENT):
+		return nil
+	case errors.Is(err, unix.EPERM):
+		r.log.Warn("changes of the ruleset can't be watched, which needs CAP_NET_ADMIN", "err", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("watch the ruleset: %w", err)
+	}
+	r.monitors = append(r.monitors, m)
+	return nil
 }
 
 // openXFRM watches IPsec policies. A kernel without XFRM has none; one that

@@ -21,6 +21,7 @@ type Stats struct {
 	// that were under way during a change.
 	Contradicted uint64
 	Losses       uint64 // overflows of a notification socket
+	Rulesets     uint64 // changes of netfilter's rules
 	Listings     uint64 // full listings
 }
 

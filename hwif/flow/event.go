@@ -1,7 +1,7 @@
 package flow
 
 // Event is one thing that happened outside the engine. The set is closed:
-// Conns, Answer, Dirty, Prepared, Loss, Synced.
+// Conns, Answer, Dirty, Heavy, Ruleset, Prepared, Loss, Synced.
 type Event interface{ event() }
 
 // ConnKind is what a conntrack message says of an entry.
@@ -47,6 +47,21 @@ type Prepared struct {
 	Err   string // what failed, empty when nothing did
 }
 
+// Heavy says that the observer has seen so many packets of one direction leave.
+type Heavy struct {
+	Orig    Tuple // of the connection
+	Dir     Dir
+	Packets uint64
+	At      Time
+}
+
+// Ruleset says that netfilter's rules have changed: what was let through may be
+// dropped now, and the other way round.
+type Ruleset struct {
+	At   Time
+	Text string // who changed it
+}
+
 // Source names an event source.
 type Source uint8
 
@@ -81,6 +96,8 @@ type Synced struct {
 func (Conns) event()    {}
 func (Answer) event()   {}
 func (Dirty) event()    {}
+func (Heavy) event()    {}
+func (Ruleset) event()  {}
 func (Prepared) event() {}
 func (Loss) event()     {}
 func (Synced) event()   {}

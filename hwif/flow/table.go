@@ -12,19 +12,20 @@ type Flow struct {
 	Seen  Time   // latest message about it
 	UID   uint64 // of this life; 0 marks a free place
 
-	Created Time
-	Since   Time // in State since
-	Seq     uint64
-	Reasons Reasons
-	Until   Time    // no attempt before this time; 0 for none
-	Hold    Reasons // why Until was set
-	Counted Time    // when Entry's counters were read, 0 for never
-	Base    uint64  // packets that no longer speak for offloading it: they were counted before it last left for being idle
-	Full    uint32  // seconds: the largest time-out that the kernel gave it
-	Stay    uint32  // its Stay in the table, 0 for none
-	State   State
-	Tries   uint8 // failures in a row, for the backoff
-	Flags   Flag
+	Created  Time
+	Since    Time // in State since
+	Seq      uint64
+	Reasons  Reasons
+	Until    Time    // no attempt before this time; 0 for none
+	Hold     Reasons // why Until was set
+	Counted  Time    // when Entry's counters were read, 0 for never
+	Base     uint64  // packets that no longer speak for offloading it: they were counted before it last left for being idle
+	Observed uint32  // packets of one direction that the observer saw leave; 0 when it has not said
+	Full     uint32  // seconds: the largest time-out that the kernel gave it
+	Stay     uint32  // its Stay in the table, 0 for none
+	State    State
+	Tries    uint8 // failures in a row, for the backoff
+	Flags    Flag
 }
 
 // Flag is a property of a Flow that the engine keeps.
@@ -143,6 +144,7 @@ type Stay struct {
 	Ask      uint64 // number of the question last put to the resolver
 	Routes   [2]Route
 	Nexthop  [2]hwif.Addr
+	Evidence [2]Evidence
 	RoutedAt Time            // 0: no valid routes
 	AskedAt  Time            // when the outstanding question was put, 0 for none
 	Moved    Time            // when a hardware counter last moved
@@ -152,6 +154,7 @@ type Stay struct {
 	NIC      [2]hwif.Counter // all stays together
 	Last     [2]hwif.Counter // the current rules' own counters
 	NICAt    Time
+	Rate     [2]uint32 // packets per second, by Dir, between the last two readings that moved
 	History  [HistoryLen]Step
 	Refusal  Reasons // the resolver's or the planner's no, empty for none
 	Retry    Time    // a removal that failed is tried again then
@@ -172,6 +175,7 @@ const HistoryLen = 8
 // Step is one change in a flow's life.
 type Step struct {
 	At    Time
+	Took  Time // on leaving hardware: from the event that was the cause until the device had done it
 	State State
 	Cause Cause
 }
@@ -188,12 +192,12 @@ const (
 )
 
 // Remember appends to the history, dropping the oldest.
-func (s *Stay) Remember(at Time, st State, c Cause) {
+func (s *Stay) Remember(st Step) {
 	if int(s.Steps) == HistoryLen {
 		copy(s.History[:], s.History[1:])
 		s.Steps--
 	}
-	s.History[s.Steps] = Step{At: at, State: st, Cause: c}
+	s.History[s.Steps] = st
 	s.Steps++
 }
 

@@ -75,7 +75,7 @@ func (e *Engine) remove(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 		reasons = flow.Of(flow.Backoff)
 	}
 	f.Reasons = e.recount(f.Reasons, reasons)
-	s.Remember(e.now, state, s.Cause)
+	s.Remember(flow.Step{At: e.now, State: state, Cause: s.Cause})
 	e.setState(id, f, state)
 }
 
@@ -123,7 +123,7 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 			s.EventAt = e.eventAt
 		}
 		e.ready.Lookups = append(e.ready.Lookups, flow.Query{ID: id, Gen: s.Ask,
-			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark})
+			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f)})
 		e.wait(id, f, flow.StateCandidate, flow.RouteUnobserved)
 	case s.Stage == flow.StageRouted, s.Stage == flow.StagePrepping && stale:
 		if ob := e.fits(f, s); ob.reasons != 0 {

@@ -20,7 +20,7 @@ func (e *Engine) answer(a *flow.Answer) {
 	s.AskedAt = 0
 	s.Stage = flow.StageRouted
 	s.Refusal = a.Reasons
-	s.Routes, s.Nexthop, s.RoutedAt = a.Routes, a.Nexthop, e.now
+	s.Routes, s.Nexthop, s.Evidence, s.RoutedAt = a.Routes, a.Nexthop, a.Evidence, e.now
 	if a.Reasons != 0 {
 		s.RoutedAt = 0
 		e.setText(a.ID, a.Text)
@@ -46,7 +46,7 @@ func (e *Engine) dirty(d *flow.Dirty) {
 	if d.At != 0 {
 		e.eventAt = d.At
 	}
-	for _, id := range d.IDs {
+	for _, id := range e.hottest(d.IDs) {
 		if id < e.table.Bound() && e.table.At(id).UID != 0 {
 			e.doubt(id, d.Cause, d.Text)
 		}

@@ -31,6 +31,7 @@ func (e *Engine) Count(counted []hwif.Counted) {
 // count adds what a rule counted since the last word and reports whether it moved.
 func (e *Engine) count(s *flow.Stay, dir uint8, c hwif.Counter) bool {
 	last := &s.Last[dir]
+	since := e.now - s.NICAt
 	s.NICAt = e.now
 	if c.Packets <= last.Packets {
 		return false
@@ -38,6 +39,9 @@ func (e *Engine) count(s *flow.Stay, dir uint8, c hwif.Counter) bool {
 	packets, bytes := c.Packets-last.Packets, uint64(0)
 	if c.Bytes > last.Bytes {
 		bytes = c.Bytes - last.Bytes
+	}
+	if since > 0 {
+		s.Rate[dir] = uint32(min(float64(packets)*1e9/float64(since), 1<<31))
 	}
 	s.NIC[dir].Packets += packets
 	s.NIC[dir].Bytes += bytes
@@ -75,7 +79,7 @@ func (e *Engine) checkIdle() {
 		}
 		e.because(f, flow.CauseIdle)
 		// Out, and back only after the kernel has seen it speak again.
-		f.Base = e.forwarded(f)
+		f.Base, f.Observed = e.forwarded(f), 0
 		f.Set(flow.FlagQuiet)
 		f.Clear(flow.FlagLooked)
 		f.Until, f.Hold = e.now+flow.Time(e.opts.BackoffMin), flow.Of(flow.BelowThreshold)

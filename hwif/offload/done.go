@@ -132,10 +132,13 @@ func (e *Engine) left(id flow.ID, f *flow.Flow, s *flow.Stay) {
 			s.Cause = flow.CausePolicyChanged
 		}
 		e.stats.Removals[s.Cause]++
+		took := flow.Time(0)
 		if s.EventAt != 0 {
-			e.stats.Latency.Observe(float64(e.now-s.EventAt) / 1e9)
+			took = e.now - s.EventAt
+			e.stats.Latency.Observe(float64(took) / 1e9)
+			e.stats.Removed[s.Cause].Observe(float64(took) / 1e9)
 		}
-		s.Remember(e.now, flow.StateCandidate, s.Cause)
+		s.Remember(flow.Step{At: e.now, Took: took, State: flow.StateCandidate, Cause: s.Cause})
 		e.handBack(f, s)
 		if s.Cause == flow.CauseIdle {
 			f.Base = e.forwarded(f)

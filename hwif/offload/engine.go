@@ -25,6 +25,8 @@ type Options struct {
 	// TCPTimeout and UDPTimeout are the kernel's full time-outs in seconds, for
 	// flows whose own was never announced. 432000 and 120, the kernel's defaults.
 	TCPTimeout, UDPTimeout uint32
+	// Ruleset is what a change of netfilter's rules means for flows that are known.
+	Ruleset RulesetPolicy
 	// Grace is how long rules found at the start wait for their flow before they
 	// count as ghosts. 10 s after both sources have listed everything.
 	Grace time.Duration
@@ -71,6 +73,7 @@ type Engine struct {
 	reapAt   flow.Time                     // when found rules become ghosts, 0 while a source is not synced
 
 	now     flow.Time
+	ruledAt flow.Time // when packets begin to show what the latest ruleset lets pass; 0 before any change
 	eventAt flow.Time // of the event being stepped; now outside of one
 	gen     uint64    // last generation given to cookies
 	ask     uint64    // last number given to a question
@@ -89,6 +92,7 @@ type Engine struct {
 	ghostOps int          // removals of ghosts on their way
 	dump     bool         // for the next Ready
 	pair     plan.Pair
+	order    [33][]flow.ID // scratch of hottest
 	log      changeLog
 	stats    Stats
 	resident int
@@ -165,6 +169,10 @@ func (e *Engine) Step(ev flow.Event) {
 		e.answer(&ev)
 	case flow.Dirty:
 		e.dirty(&ev)
+	case flow.Heavy:
+		e.heavy(&ev)
+	case flow.Ruleset:
+		e.ruleset(&ev)
 	case flow.Prepared:
 		e.prepared(&ev)
 	case flow.Loss:

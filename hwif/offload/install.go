@@ -162,7 +162,7 @@ func (e *Engine) entered(id flow.ID, f *flow.Flow, s *flow.Stay) {
 		e.stats.Latency.Observe(float64(e.now-s.EventAt) / 1e9)
 		s.EventAt = 0
 	}
-	s.Remember(e.now, flow.StateInstalled, flow.CauseNone)
+	s.Remember(flow.Step{At: e.now, State: flow.StateInstalled, Cause: flow.CauseNone})
 	f.Reasons = e.recount(f.Reasons, 0)
 	e.setState(id, f, flow.StateInstalled)
 }

@@ -139,6 +139,9 @@ func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
 	if p := e.forwarded(f); p > f.Base {
 		in.Packets = p - f.Base
 	}
+	if seen := uint64(f.Observed); seen > in.Packets {
+		in.Packets, in.Counted = seen, true
+	}
 	return e.opts.Policy.Judge(in)
 }
 

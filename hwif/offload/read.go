@@ -87,7 +87,7 @@ func (e *Engine) view(id flow.ID) View {
 	if s == nil {
 		return v
 	}
-	v.HasRoutes, v.Routes, v.Nexthop, v.RoutedAt = s.RoutedAt != 0, s.Routes, s.Nexthop, s.RoutedAt
+	v.HasRoutes, v.Routes, v.Nexthop, v.Evidence, v.RoutedAt = s.RoutedAt != 0, s.Routes, s.Nexthop, s.Evidence, s.RoutedAt
 	v.Device, v.Rules = s.Device, s.Rules
 	if anyRule(s) {
 		v.Cookies = cookies(s.Gen)
@@ -96,7 +96,7 @@ func (e *Engine) view(id flow.ID) View {
 	v.NIC, v.NICAt = s.NIC, s.NICAt
 	v.History = make([]Change, s.Steps)
 	for i := range v.History {
-		v.History[i] = Change{At: s.History[i].At, State: s.History[i].State, Cause: s.History[i].Cause}
+		v.History[i] = Change{At: s.History[i].At, Took: s.History[i].Took, State: s.History[i].State, Cause: s.History[i].Cause}
 	}
 	return v
 }

@@ -23,7 +23,8 @@ type View struct {
 	HasRoutes bool
 	Routes    [2]flow.Route // by flow.Dir
 	Nexthop   [2]hwif.Addr  // by flow.Dir, of the flow's family
-	RoutedAt  flow.Time     // when they were learnt
+	Evidence  [2]flow.Evidence
+	RoutedAt  flow.Time // when they were learnt
 
 	Device    hwif.DeviceID
 	Rules     [2]RuleState // by flow.Dir
@@ -46,6 +47,7 @@ type View struct {
 // Change is one step in a flow's history.
 type Change struct {
 	At    flow.Time
+	Took  flow.Time // on leaving hardware: from the event that was the cause until the device had done it
 	State flow.State
 	Cause flow.Cause // why it left hardware, on the way out
 	Text  string
@@ -99,18 +101,20 @@ type DeviceView struct {
 // closed list that they are named for.
 type Stats struct {
 	Now        flow.Time
-	Flows      [16]int      // by flow.State
-	NotOffload [64]int      // flows by flow.Reason; one flow may count in several
-	Removals   [32]uint64   // by flow.Cause
-	Installs   uint64       // rules that went in
-	Refusals   [16]uint64   // rules that did not, by hwif.Kind
-	RuleErrors [16]uint64   // removals and listings that failed, by hwif.Kind
-	Losses     [2]uint64    // by flow.Source
-	Listings   [2]uint64    // by flow.Source
-	Events     [4]uint64    // by flow.ConnKind
-	Own        uint64       // reserved for the source: own changes ignored
-	KernelPath hwif.Counter // forwarded by the kernel, of flows known to the engine
-	NICPath    hwif.Counter // forwarded by hardware
+	Flows      [16]int       // by flow.State
+	NotOffload [64]int       // flows by flow.Reason; one flow may count in several
+	Removals   [32]uint64    // by flow.Cause
+	Removed    [32]Histogram // by flow.Cause: from the event until the device had removed both rules
+	Rulesets   uint64        // changes of netfilter's rules that were heard of
+	Installs   uint64        // rules that went in
+	Refusals   [16]uint64    // rules that did not, by hwif.Kind
+	RuleErrors [16]uint64    // removals and listings that failed, by hwif.Kind
+	Losses     [2]uint64     // by flow.Source
+	Listings   [2]uint64     // by flow.Source
+	Events     [4]uint64     // by flow.ConnKind
+	Own        uint64        // reserved for the source: own changes ignored
+	KernelPath hwif.Counter  // forwarded by the kernel, of flows known to the engine
+	NICPath    hwif.Counter  // forwarded by hardware
 	RulesInHW  int
 	RuleLimit  int       // sum over devices, 0 if unknown
 	Ghosts     uint64    // rules of ours without a flow, removed

@@ -14,9 +14,18 @@ import (
 // Notice is a run of notifications in the order in which the kernel sent them.
 type Notice struct {
 	Data []byte // netlink messages, for Messages
-	XFRM bool   // of NETLINK_XFRM, whose types are numbered on their own
+	Of   Family // whose messages these are; each numbers its types on its own
 	Lost bool   // the receive buffer overflowed after these: list everything again
 }
+
+// Family is a netlink family that is listened to.
+type Family uint8
+
+const (
+	OfRoute   Family = iota // NETLINK_ROUTE
+	OfXFRM                  // NETLINK_XFRM
+	OfRuleset               // NETLINK_NETFILTER, nf_tables
+)
 
 // noticeLen is how many bytes of notifications are handed over at once; it also
 // bounds one message.
@@ -32,9 +41,9 @@ var groups = []int{
 // Monitor is a socket for notifications. Read is for one goroutine; Close may
 // be called by another and ends it.
 type Monitor struct {
-	f    *os.File
-	raw  syscall.RawConn
-	xfrm bool
+	f   *os.File
+	raw syscall.RawConn
+	of  Family
 	// closed tells Close from a fault: a RawConn's own error for it is not os.ErrClosed.
 	closed atomic.Bool
 }
@@ -57,7 +66,7 @@ func NewMonitor(rcvBuf int) (*Monitor, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return monitor(fd, "rtnetlink", false)
+	return monitor(fd, "rtnetlink", OfRoute)
 }
 
 // NewPolicyMonitor subscribes to XFRM policies. Its error is EPROTONOSUPPORT on
@@ -71,17 +80,17 @@ func NewPolicyMonitor(rcvBuf int) (*Monitor, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return monitor(fd, "xfrm", true)
+	return monitor(fd, "xfrm", OfXFRM)
 }
 
-func monitor(fd int, name string, xfrm bool) (*Monitor, error) {
+func monitor(fd int, name string, of Family) (*Monitor, error) {
 	f := os.NewFile(uintptr(fd), name)
 	raw, err := f.SyscallConn()
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("poll %s socket: %w", name, err)
 	}
-	return &Monitor{f: f, raw: raw, xfrm: xfrm}, nil
+	return &Monitor{f: f, raw: raw, of: of}, nil
 }
 
 // Close ends a Read under way.
@@ -96,7 +105,7 @@ func (m *Monitor) Read(buf []byte) (Notice, error) {
 	if cap(buf) < noticeLen {
 		buf = make([]byte, noticeLen)
 	}
-	n := Notice{Data: buf[:0], XFRM: m.xfrm}
+	n := Notice{Data: buf[:0], Of: m.of}
 	var fail error
 	err := m.raw.Read(func(fd uintptr) bool {
 		fail = m.drain(int(fd), &n)

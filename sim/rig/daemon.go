@@ -30,6 +30,8 @@ type DaemonOptions struct {
 	MinAge   time.Duration
 	MinPkts  int // packets before a flow is considered; default 0: at once
 	LogLevel string
+	Policy   []string // further lines of policy: "ruleset: keep"
+	Route    []string // and of route
 }
 
 // Daemon is a shuntd on the lab's router.
@@ -45,6 +47,15 @@ type Daemon struct {
 	programs Programs
 	args     []string
 	start    func(*exec.Cmd) (*lab.Process, error)
+}
+
+// section indents lines of a section.
+func section(lines []string) string {
+	out := ""
+	for _, l := range lines {
+		out += "  " + l + "\n"
+	}
+	return out
 }
 
 // config writes the daemon's configuration.
@@ -75,19 +86,19 @@ policy:
   min_packets: %d
   min_age: %s
   idle: %s
-conntrack:
+%sconntrack:
   relist: %s
 route:
   recheck: 5s
-api:
+%sapi:
   socket: %s
 metrics:
   listen: 127.0.0.1:9469
 log:
   level: %s
 on_exit: %s
-`, or(o.Driver, "xdp"), strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second),
-		duration(o.Relist, time.Second), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
+`, or(o.Driver, "xdp"), strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second), section(o.Policy),
+		duration(o.Relist, time.Second), section(o.Route), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
 }
 
 // Start starts shuntd in the router's namespace and returns when it serves.

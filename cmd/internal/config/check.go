@@ -76,6 +76,7 @@ func (c *Config) policyFlaws() []flaw {
 	between(&out, "policy.min_packets", p.MinPackets, 0, 1_000_000_000)
 	out.within("policy.min_age", p.MinAge, 0, time.Hour)
 	between(&out, "policy.ceiling", p.Ceiling, 0, maxRules/2)
+	out.oneOf("policy.ruleset", p.Ruleset, "relearn", "flush", "keep")
 	out.within("policy.idle", p.Idle, 5*time.Second, time.Hour)
 	if p.Idle > 0 && c.NIC.Count > 0 && p.Idle < 3*c.NIC.Count {
 		out.add("policy.idle", "is %s with counters read every %s (nic.count); a flow would be called idle between two readings: at least three times nic.count", p.Idle, c.NIC.Count)

@@ -32,6 +32,7 @@ type Policy struct {
 	MinPackets uint64        `yaml:"min_packets"`
 	MinAge     time.Duration `yaml:"min_age"`
 	Ceiling    int           `yaml:"ceiling"`
+	Ruleset    string        `yaml:"ruleset"`
 	Idle       time.Duration `yaml:"idle"`
 }
 

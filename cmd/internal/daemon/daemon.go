@@ -135,6 +135,9 @@ func (d *daemon) openKernel(ctx context.Context, driver hwif.Driver) (err error)
 	if d.observer, note, err = openObserver(d.cfg, d.clock, d.log); err != nil {
 		return err
 	}
+	if err = d.thresholds(d.cfg); err != nil {
+		return err
+	}
 	if d.nic, err = openDevice(ctx, driver, d.cfg, []string{note}, d.log); err != nil {
 		return err
 	}

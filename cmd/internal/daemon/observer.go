@@ -34,6 +34,14 @@ func openObserver(cfg *config.Config, clk clock, log *slog.Logger) (*observe.Obs
 	return ob, note, nil
 }
 
+// thresholds tells the observer from when on it is to speak up.
+func (d *daemon) thresholds(cfg *config.Config) error {
+	if d.observer == nil {
+		return nil
+	}
+	return d.observer.SetThreshold(heavyAt(&cfg.Policy))
+}
+
 // watching is ob as the resolver takes it: a nil pointer is no observer.
 func watching(ob *observe.Observer) route.Observer {
 	if ob == nil {

@@ -11,8 +11,21 @@ func engineOptions(cfg *config.Config, from *sources) offload.Options {
 	tcp, udp := from.timeouts()
 	return offload.Options{
 		Policy: policyOf(&cfg.Policy), Idle: cfg.Policy.Idle, Round: cfg.NIC.Count,
-		TCPTimeout: tcp, UDPTimeout: udp,
+		TCPTimeout: tcp, UDPTimeout: udp, Ruleset: rulesetPolicies[cfg.Policy.Ruleset],
 	}
+}
+
+// rulesetPolicies are the words of policy.ruleset.
+var rulesetPolicies = map[string]offload.RulesetPolicy{
+	"relearn": offload.RulesetRelearn, "flush": offload.RulesetFlush, "keep": offload.RulesetKeep,
+}
+
+// heavyAt is from how many packets of one direction on the observer tells of a flow.
+func heavyAt(p *config.Policy) uint64 {
+	if p.Name == (policy.OnlyPinned{}).Name() {
+		return 0
+	}
+	return max(p.MinPackets, 1)
 }
 
 // policyOf makes the policy by its name, which has been checked.
