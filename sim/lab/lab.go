@@ -29,6 +29,8 @@ type Options struct {
 	NIC *simnic.Options
 	// DNAT sends what is meant for Server4 to the server's address at next hop A.
 	DNAT bool
+	// Bare makes the client's and the router's namespaces and nothing in them.
+	Bare bool
 	// Log gets one line per step at debug level; nil means silent.
 	Log *slog.Logger
 }
@@ -73,12 +75,18 @@ func (l *Lab) build(ctx context.Context) error {
 		role string
 		into **Namespace
 	}{{"client", &l.Client}, {"router", &l.Router}, {"switch", &l.Switch}, {"server", &l.Server}} {
+		if l.opts.Bare && ns.into != &l.Client && ns.into != &l.Router {
+			continue
+		}
 		made, err := newNamespace(name{pid: os.Getpid(), serial: n, role: ns.role}.String(), &l.procs)
 		if err != nil {
 			return err
 		}
 		*ns.into = made
 		l.made = append(l.made, made)
+	}
+	if l.opts.Bare {
+		return nil
 	}
 	for _, step := range []struct {
 		what string

@@ -1,0 +1,170 @@
+package maze
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os/exec"
+	"strings"
+
+	"github.com/shunt-offload/shunt/sim/lab"
+)
+
+// Ports of the router. The first leads to the clients.
+const Ports = 4
+
+// Port is the name of the router's port i; Cable is its other end, outside.
+func Port(i int) string { return fmt.Sprintf("r%d", i) }
+
+// Cable is the other end of port i.
+func Cable(i int) string { return fmt.Sprintf("p%d", i) }
+
+// Hops are the next hops behind each port but the first.
+const Hops = 3
+
+// Maze is the router and what lies around it.
+type Maze struct {
+	*lab.Lab
+	Flows []*Flow
+
+	rng     *rand.Rand
+	kinds   []kind
+	taps    [Ports]*tap
+	serial  uint32
+	Applied map[string]int // steps by kind that the kernel took, at least in part
+}
+
+// New builds a maze from a seed.
+func New(ctx context.Context, seed uint64) (*Maze, error) {
+	l, err := lab.New(ctx, lab.Options{Bare: true})
+	if err != nil {
+		return nil, err
+	}
+	m := &Maze{Lab: l, rng: rand.New(rand.NewPCG(seed, seed)), Applied: map[string]int{}}
+	m.kinds = kinds()
+	if err := m.build(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("build the maze: %w", err)
+	}
+	return m, nil
+}
+
+// Close removes everything.
+func (m *Maze) Close() error {
+	for _, t := range m.taps {
+		if t != nil {
+			t.close()
+		}
+	}
+	return m.Lab.Close()
+}
+
+// sh runs lines in a namespace, each whether or not the one before went well, and
+// says how many did.
+func sh(n *lab.Namespace, lines ...string) (well int, said string, err error) {
+	script := "ok=0\n"
+	for _, l := range lines {
+		script += "{ " + l + "\n} && ok=$((ok+1))\n"
+	}
+	cmd := exec.Command("sh", "-c", script+"echo \"ok=$ok\"")
+	var out []byte
+	err = n.Do(func() (err error) {
+		out, err = cmd.CombinedOutput()
+		return err
+	})
+	said = string(out)
+	if i := strings.LastIndex(said, "ok="); i >= 0 {
+		fmt.Sscanf(said[i:], "ok=%d", &well)
+		said = said[:i]
+	}
+	return well, strings.TrimSpace(said), err
+}
+
+// all runs lines that have to go well.
+func all(n *lab.Namespace, lines ...string) error {
+	well, said, err := sh(n, lines...)
+	if err == nil && well != len(lines) {
+		err = fmt.Errorf("%d of %d lines went well: %s", well, len(lines), said)
+	}
+	return err
+}
+
+func (m *Maze) build() error {
+	setup := []string{
+		"sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
+		"sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.icmp_ratelimit=0",
+		"sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_udp_timeout_stream=3600 net.netfilter.nf_conntrack_udp_timeout=3600",
+		"ip link set lo up",
+	}
+	if err := all(m.Router, setup...); err != nil {
+		return err
+	}
+	if err := all(m.Client, "sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.default.arp_ignore=1", "ip link set lo up"); err != nil {
+		return err
+	}
+	for i := range Ports {
+		if err := m.port(i); err != nil {
+			return err
+		}
+	}
+	if err := all(m.Router, append(m.firstRoutes(), ruleset()...)...); err != nil {
+		return err
+	}
+	m.Flows = flows()
+	return m.Client.Do(func() (err error) {
+		for i := range m.taps {
+			if m.taps[i], err = newTap(Cable(i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// port lays a cable. Next hop h of port i is 10.I.0.(2+h) and fd00:I::(2+h); it has
+// a MAC of its own in the router's table, which no one else answers for.
+func (m *Maze) port(i int) error {
+	r, p := Port(i), Cable(i)
+	err := all(m.Router, fmt.Sprintf("ip link add %s address 02:00:00:00:%02x:01 type veth peer name %s address 02:00:00:00:%02x:02", r, i, p, i),
+		fmt.Sprintf("ip link set %s netns %s", p, m.Client.Name), "ip link set "+r+" up",
+		fmt.Sprintf("ip addr add 10.%d.0.1/24 dev %s", i, r), fmt.Sprintf("ip addr add fd00:%d::1/64 dev %s nodad", i, r),
+		"ethtool -K "+r+" tso off gso off txvlan off")
+	if err != nil {
+		return err
+	}
+	err = all(m.Client, "ip link set "+p+" up", "ethtool -K "+p+" tx off", "ethtool -K "+p+" gro on tso off gso off txvlan off")
+	if err != nil {
+		return err
+	}
+	var lines []string
+	for h := range Hops {
+		lines = append(lines, hopLine("replace", i, h, hopMAC(i, h, 0)+" nud permanent")...)
+		// What asks for a next hop whose entry is gone is answered by the cable's end.
+		if err := all(m.Client, fmt.Sprintf("ip addr add 10.%d.0.%d/24 dev %s", i, 2+h, p), fmt.Sprintf("ip addr add fd00:%d::%d/64 dev %s nodad", i, 2+h, p)); err != nil {
+			return err
+		}
+	}
+	return all(m.Router, lines...)
+}
+
+// hopMAC is the address of a next hop; each edition is another.
+func hopMAC(port, hop, edition int) string {
+	return fmt.Sprintf("02:00:00:%02x:%02x:%02x", edition, port, 0x10+hop)
+}
+
+func hopLine(verb string, port, hop int, rest string) []string {
+	if rest != "" {
+		rest = " lladdr " + rest
+	}
+	return []string{
+		fmt.Sprintf("ip neigh %s 10.%d.0.%d dev %s%s", verb, port, 2+hop, Port(port), rest),
+		fmt.Sprintf("ip neigh %s fd00:%d::%d dev %s%s", verb, port, 2+hop, Port(port), rest),
+	}
+}
+
+// mac reads the address of a router's port.
+func (m *Maze) mac(port int) (net.HardwareAddr, error) {
+	_, mac, err := m.Router.Link(Port(port))
+	return mac, err
+}

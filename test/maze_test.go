@@ -1,0 +1,222 @@
+//go:build netns
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	shuntv1 "github.com/shunt-offload/shunt/proto/shunt/v1"
+	"github.com/shunt-offload/shunt/sim/lab/maze"
+	"github.com/shunt-offload/shunt/sim/rig"
+)
+
+// number reads a number from the environment.
+func number(t *testing.T, key string, def uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(key)
+	if text == "" {
+		return def
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%s is no number: %v", key, text, err)
+	}
+	return n
+}
+
+// walk is a run through a maze.
+type walk struct {
+	*testing.T
+	m     *maze.Maze
+	d     *rig.Daemon
+	seed  uint64
+	steps []*maze.Step
+
+	mismatches, transients int
+	probes, inNIC          uint64         // frames that the kernel forwards, and those of them whose flow was in the NIC
+	why                    map[string]int // reasons of the others
+}
+
+// TestRandomNetwork: the network changes at random, and after each change every
+// flow's packet leaves with the NIC as it leaves without. SEED and STEPS choose
+// the run, SETTLE the milliseconds between a change and the look.
+func TestRandomNetwork(t *testing.T) {
+	seed := number(t, "SEED", uint64(time.Now().UnixNano()%1e9))
+	steps := int(number(t, "STEPS", 150))
+	settle := time.Duration(number(t, "SETTLE", 150)) * time.Millisecond
+	t.Logf("SEED=%d STEPS=%d", seed, steps)
+	m, err := maze.New(t.Context(), seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &walk{T: t, m: m, seed: seed, why: map[string]int{}}
+	s := &stage{T: t, Lab: m.Lab, dir: t.TempDir()}
+	t.Cleanup(func() { m.Close(); s.keepLogs() })
+	var ports []string
+	for i := range maze.Ports {
+		ports = append(ports, maze.Port(i))
+	}
+	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: "info"})
+	w.d = s.d
+	w.warmUp()
+	for n := range steps {
+		w.step(n, settle)
+		if w.mismatches >= 3 {
+			break
+		}
+	}
+	share := 100 * float64(w.inNIC) / float64(max(w.probes, 1))
+	fmt.Printf("steps taken:%s\nforwarded by the kernel, and not in the NIC: %v\n", m.Taken(), w.why)
+	fmt.Printf("figure route_steps %d steps\nfigure route_mismatches %d flows\nfigure route_transients %d flows\nfigure route_probes_in_nic %.1f %%\n",
+		len(w.steps), w.mismatches, w.transients, share)
+	if share < 20 {
+		t.Errorf("only %.1f %% of %d frames were the NIC's: this run proves little", share, w.probes)
+	}
+	if u := m.Untaken(); steps >= 1000 && len(u) > 0 {
+		t.Errorf("the kernel never took a step of kind %v", u)
+	}
+}
+
+// warmUp has the flows established and in hardware.
+func (w *walk) warmUp() {
+	w.Helper()
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if _, err := w.m.Probe(); err != nil {
+			w.Fatal(err)
+		}
+		in := 0
+		for _, f := range w.flows() {
+			if rig.Active(f) {
+				in++
+			}
+		}
+		if in == len(w.m.Flows) {
+			return
+		}
+		if time.Now().After(end) {
+			out := ""
+			for _, f := range w.flows() {
+				out += rig.Describe(f) + "\n"
+			}
+			w.Fatalf("only %d of %d flows are in the NIC:\n%s", in, len(w.m.Flows), out)
+		}
+	}
+}
+
+func (w *walk) flows() []*shuntv1.Flow {
+	w.Helper()
+	fs, err := w.d.List(w.Context(), "")
+	if err != nil {
+		w.Fatal(err)
+	}
+	return fs
+}
+
+// nic is how many packets hardware has forwarded of each flow, by client port.
+func (w *walk) nic() map[uint32]*shuntv1.Flow {
+	out := map[uint32]*shuntv1.Flow{}
+	for _, f := range w.flows() {
+		key := f.Orig.Tuple.SrcPort
+		if strings.Contains(f.Orig.Tuple.Src, ":") {
+			key += 1 << 16
+		}
+		out[key] = f
+	}
+	return out
+}
+
+func (w *walk) step(n int, settle time.Duration) {
+	w.Helper()
+	s, err := w.m.Step(n)
+	if err != nil {
+		w.Fatal(err)
+	}
+	w.steps = append(w.steps, s)
+	time.Sleep(settle)
+	before := w.nic()
+	all, err := w.m.Probe()
+	if err != nil {
+		w.Fatal(err)
+	}
+	bad := differing(all)
+	if len(bad) > 0 {
+		// Timers of the kernel's own run on: a neighbour that fails between the two
+		// frames is no fault. One that lasts is.
+		time.Sleep(settle)
+		again, err := w.m.Probe()
+		if err != nil {
+			w.Fatal(err)
+		}
+		lasting := differing(again)
+		w.transients += len(bad)
+		for name, text := range lasting {
+			if _, both := bad[name]; !both {
+				continue
+			}
+			w.mismatches++
+			w.Errorf("SEED=%d, after step %d: %s", w.seed, n, text)
+		}
+		if w.mismatches > 0 {
+			w.explain(before)
+		}
+	}
+	for _, r := range all {
+		if len(r.Kernel) != 1 {
+			continue
+		}
+		w.probes++
+		key := uint32(r.Flow.Client.Port())
+		if r.Flow.Client.Addr().Is6() {
+			key += 1 << 16
+		}
+		switch f := before[key]; {
+		case f == nil:
+			w.why["no flow"]++
+		case rig.InNIC(f.Orig) && rig.InNIC(f.Reply):
+			w.inNIC++
+		default:
+			text := f.Text
+			if len(text) > 25 && !strings.Contains(text, "seen leaving") {
+				text = text[len(text)-25:]
+			}
+			w.why[rig.ReasonWords(f.Reasons)+" "+text]++
+		}
+	}
+}
+
+func differing(all []maze.Result) map[string]string {
+	out := map[string]string{}
+	for i := range all {
+		if d := all[i].Differs(); d != "" {
+			out[all[i].Flow.Name+strconv.FormatBool(all[i].Reply)] = d
+		}
+	}
+	return out
+}
+
+// explain says what led to a mismatch.
+func (w *walk) explain(before map[uint32]*shuntv1.Flow) {
+	w.Helper()
+	for _, s := range w.steps[max(0, len(w.steps)-14):] {
+		w.Log(s.String())
+	}
+	for _, k := range slices.Sorted(mapKeys(before)) {
+		w.Logf("before: %s", rig.Describe(before[k]))
+	}
+}
+
+func mapKeys[V any](m map[uint32]V) func(func(uint32) bool) {
+	return func(yield func(uint32) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
