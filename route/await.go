@@ -56,6 +56,29 @@ func (c *core) lookOut(t *tracked, w vigil) {
 	c.await.queue = append(c.await.queue, w)
 }
 
+// lookAgain drops what was seen of a waiting flow before a change at the given time.
+func (c *core) lookAgain(t *tracked, at flow.Time) {
+	if at == 0 || t.asked > at && t.sight == [2]glimpse{} {
+		return
+	}
+	t.asked, t.sight = max(c.now, t.q.Proof), [2]glimpse{}
+	if c.index.wanted[t.q.Orig] == t.q.ID { // else its packets do not count yet
+		c.await.orig, c.await.reply = append(c.await.orig, t.q.Orig), append(c.await.reply, t.q.Reply)
+	}
+}
+
+// outrun reports whether a change may have made the kernel choose another leg of a
+// multipath route than the one that a packet was seen taking before. The tables
+// don't say which it would be now.
+func (j *job) outrun(at flow.Time) bool {
+	for d, g := range j.seen {
+		if g != nil && j.v.path[d].Legs != 0 && g.at < at {
+			return true
+		}
+	}
+	return false
+}
+
 // askPackets tells the observer what is wanted. One that can't be told is given up.
 func (c *core) askPackets() {
 	a := &c.await

@@ -110,8 +110,9 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 			continue
 		}
 		t.queued = false
-		if t.waits {
-			continue // nothing was answered yet
+		if t.waits { // nothing was answered yet, and what was seen may be of before
+			c.lookAgain(t, at)
+			continue
 		}
 		j := job{q: &t.q, full: full, quiet: true, seen: t.glimpses()}
 		old := c.index.found(t)
@@ -123,6 +124,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		}
 		c.jobs, c.olds = append(c.jobs, j), append(c.olds, old)
 	}
+	c.askPackets()
 	if len(c.jobs) == 0 {
 		return nil
 	}
@@ -135,7 +137,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		j, old := &c.jobs[i], &c.olds[i]
 		j.prove()
 		switch {
-		case old.same(&j.v):
+		case old.same(&j.v) && !j.outrun(at):
 			c.wake(&j.v) // still waiting: ask again, now and then
 		case waiting(old) && waiting(&j.v):
 			c.index.amend(c.index.get(j.q.ID), &j.v)

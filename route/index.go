@@ -170,6 +170,16 @@ func (x *index) within(prefix netip.Prefix, f func(t *tracked)) {
 	}
 }
 
+// ofFamily lists every flow of a family.
+func (x *index) ofFamily(f hwif.Family) (ids []flow.ID) {
+	for i := range x.flows {
+		if t := &x.flows[i]; t.live && t.q.Orig.Family == f {
+			ids = append(ids, flow.ID(i))
+		}
+	}
+	return ids
+}
+
 // onLink calls f for every flow with a path that rests on dev; twice for one
 // with both directions on it. f must not change the index.
 func (x *index) onLink(dev hwif.Ifindex, f func(id flow.ID)) {

@@ -45,6 +45,11 @@ func (c *core) ruleset(by string) {
 	if by != "" {
 		text += " by " + by
 	}
+	for i, f := range families {
+		if c.view.rules[i].fwmark && c.index.count > 0 { // it may set other marks now, and so other routes
+			c.dirty(c.index.ofFamily(f), flow.CauseRouteChanged, text+", and policy rules select by mark", c.now)
+		}
+	}
 	c.emit(flow.Ruleset{At: c.now, Text: text})
 }
 

@@ -62,7 +62,7 @@ func TestRandomNetwork(t *testing.T) {
 	for i := range maze.Ports {
 		ports = append(ports, maze.Port(i))
 	}
-	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: "info"})
+	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: os.Getenv("SHUNT_LOG_LEVEL"), Recheck: time.Hour})
 	w.d = s.d
 	w.warmUp()
 	for n := range steps {

@@ -27,6 +27,7 @@ type DaemonOptions struct {
 	OnExit   string   // "flush" or "keep"
 	Idle     time.Duration
 	Relist   time.Duration // default 1s
+	Recheck  time.Duration // default 5s
 	MinAge   time.Duration
 	MinPkts  int // packets before a flow is considered; default 0: at once
 	LogLevel string
@@ -89,7 +90,7 @@ policy:
 %sconntrack:
   relist: %s
 route:
-  recheck: 5s
+  recheck: %s
 %sapi:
   socket: %s
 metrics:
@@ -98,7 +99,7 @@ log:
   level: %s
 on_exit: %s
 `, or(o.Driver, "xdp"), strings.Join(ports, ", "), or(o.Settings, "{}"), o.MinPkts, o.MinAge, duration(o.Idle, 30*time.Second), section(o.Policy),
-		duration(o.Relist, time.Second), section(o.Route), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
+		duration(o.Relist, time.Second), duration(o.Recheck, 5*time.Second), section(o.Route), socket, or(o.LogLevel, "debug"), or(o.OnExit, "flush"))
 }
 
 // Start starts shuntd in the router's namespace and returns when it serves.

@@ -57,7 +57,7 @@ func kinds() []kind {
 		{"nexthop_delete", 3, func(d *dice) []string {
 			return []string{fmt.Sprintf("ip nexthop del id %d", nhid(d.version(), d.n(3)))}
 		}},
-		{"rule_add", 6, ruleAdd},
+		{"rule_add", 9, ruleAdd},
 		{"rule_delete", 4, func(d *dice) []string {
 			return []string{fmt.Sprintf("ip -%d rule del prio %d", d.version(), 100+d.n(4))}
 		}},
@@ -143,6 +143,10 @@ func nhid(version, n int) int { return version*10 + n }
 // firstRoutes make a network in which every flow has a way.
 func (m *Maze) firstRoutes() []string {
 	lines := []string{"ip -4 route replace default via 10.1.0.2 dev r1", "ip -6 route replace default via fd00:1::2 dev r1"}
+	for t := range 3 { // rules that name a table find something in it
+		lines = append(lines, fmt.Sprintf("ip -4 route replace default via 10.%d.0.3 dev r%d table %d", 1+t, 1+t, 200+t),
+			fmt.Sprintf("ip -6 route replace default via fd00:%d::3 dev r%d table %d", 1+t, 1+t, 200+t))
+	}
 	for i := range perFamily {
 		lines = append(lines, fmt.Sprintf("ip neigh replace 10.0.0.1%d dev r0 lladdr 02:00:0c:00:00:%02x nud permanent", 1+i, i),
 			fmt.Sprintf("ip neigh replace fd00:0::1%d dev r0 lladdr 02:00:0c:00:00:%02x nud permanent", 1+i, i))
