@@ -70,12 +70,44 @@ type Evidence struct {
 	Legs  uint16       // nexthops of the multipath route of which the packet took one; 0 for a single way
 }
 
-// Learnt is how a route became known, in one word: "packet" or "tables".
-func (e *Evidence) Learnt() string {
+// Learnt is how the route became known.
+func (e *Evidence) Learnt() Learnt {
 	if e.Seen != 0 {
-		return "packet"
+		return LearntPacket
 	}
-	return "tables"
+	return LearntTables
+}
+
+// Learnt is how a route became known: a closed list.
+type Learnt uint8
+
+const (
+	LearntTables Learnt = iota // the kernel's tables were asked, and were certain
+	LearntPacket               // a packet was seen to leave so, and the tables agreed
+	numLearnt
+)
+
+func (l Learnt) String() string {
+	if l < numLearnt {
+		return [...]string{"tables", "packet"}[l]
+	}
+	return "unknown"
+}
+
+// Verdict is what becomes of a flow's packets: a closed list.
+type Verdict uint8
+
+const (
+	Forward Verdict = iota // they go on
+	Drop                   // they end here
+	numVerdicts
+)
+
+func (v Verdict) String() string {
+	if v < numVerdicts {
+		return [...]string{"forward", "drop"}[v]
+	}
+	return "unknown"
 }
 
 // Dirty says that the answers given for these flows no longer hold.

@@ -32,7 +32,9 @@ import (
 //	refuse KIND|ok ...           what the device answers next, one word per operation
 //	hop N                        the next hop's MAC ends in N from now on
 //	dirty CAUSE ID ...           answers no longer hold
-//	count N                      every rule forwards N packets, and is read
+//	ruleset                      netfilter's rules change
+//	heavy TUPLE packets=N        the observer has seen so many packets
+//	count N [SRC]                every rule forwards N packets (or those from SRC), and is read
 //	wait DURATION                time passes
 //	forget-rules [orig|reply]    the device loses everything, or one direction, and says nothing
 //	pin|unpin|deny|undeny|evict TUPLE owner=X [lease=D] [hold=D] [note=X]
@@ -40,7 +42,7 @@ import (
 //	port NAME down|up|refused|gone   a port changes
 //	port NAME as IFINDEX         it returns under another number
 //	port NAME joins none|all|PORT ...   where the device can send what entered there
-//	policy packets=N ceiling=N   the policy changes; "policy none" lets nothing in
+//	policy packets=N ceiling=N ruleset=keep|flush|relearn   the policy changes; "policy none" lets nothing in
 //	restart                      a new daemon over the same device
 //	stop
 //	flows                        list them
@@ -149,9 +151,22 @@ var verbs = map[string]func(*world, []string) error{
 		w.eng.Step(d)
 		return nil
 	},
+	"ruleset": func(w *world, _ []string) error {
+		w.eng.Step(flow.Ruleset{At: w.now, Text: "the ruleset was changed"})
+		return nil
+	},
+	"heavy": func(w *world, args []string) error {
+		t, kv, err := tupleOf(args)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.ParseUint(kv["packets"], 10, 64)
+		w.eng.Step(flow.Heavy{Orig: t, Packets: n, At: w.now})
+		return err
+	},
 	"count": func(w *world, args []string) error {
 		n, err := strconv.ParseUint(args[0], 10, 64)
-		w.count(n)
+		w.count(n, strings.Join(args[1:], ""))
 		return err
 	},
 	"wait": func(w *world, args []string) error {
@@ -196,6 +211,14 @@ var verbs = map[string]func(*world, []string) error{
 		var p policy.Threshold
 		for _, a := range args {
 			k, v, _ := strings.Cut(a, "=")
+			if k == "ruleset" {
+				for _, r := range []offload.RulesetPolicy{offload.RulesetRelearn, offload.RulesetFlush, offload.RulesetKeep} {
+					if r.String() == v {
+						w.opts.Ruleset = r
+					}
+				}
+				continue
+			}
 			n, err := strconv.Atoi(v)
 			if err != nil {
 				return err

@@ -49,6 +49,9 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 		if h.Cause != flow.CauseNone {
 			word += ": " + h.Cause.String()
 		}
+		if h.Took != 0 {
+			word += ", out of hardware after " + ago(h.Took)
+		}
 		add("history", 0, "%s ago %s", ago(e.now-h.At), word)
 	}
 	if v.State.InHardware() {
@@ -102,9 +105,28 @@ func (e *Engine) explainRoute(add func(string, flow.Reasons, string, ...any), f 
 		add("route", s.Refusal, "%s", okOr(s.Refusal, "")+paren(v.Text))
 	default:
 		for d := flow.Orig; d <= flow.Reply; d++ {
-			add("route", 0, "%-5s %s via %s", d, e.routeText(&v.Routes[d]), v.Nexthop[d].Netip(v.Entry.Orig.Family))
+			add("route", 0, "%-5s %s via %s, %s", d, e.routeText(&v.Routes[d]), v.Nexthop[d].Netip(v.Entry.Orig.Family), e.evidenceText(v, d))
 		}
 	}
+}
+
+// evidenceText says what a route rests on.
+func (e *Engine) evidenceText(v *View, d flow.Dir) string {
+	ev := &v.Evidence[d]
+	s := "learnt from the tables"
+	if ev.Seen != 0 {
+		s = "learnt from a packet " + ago(e.now-ev.Seen) + " ago"
+	}
+	if ev.Legs != 0 {
+		s += fmt.Sprintf(", one of %d nexthops", ev.Legs)
+	}
+	if ev.Mark != 0 {
+		s += fmt.Sprintf(", mark 0x%x", ev.Mark)
+	}
+	if ev.L3In != 0 && (ev.L3In != v.Routes[d].In || ev.L3Out != v.Routes[d].Out) {
+		s += fmt.Sprintf(", by interfaces #%d and #%d", ev.L3In, ev.L3Out)
+	}
+	return s
 }
 
 func (e *Engine) routeText(r *flow.Route) string {

@@ -93,7 +93,11 @@ func (w *world) settle() {
 		}
 		for _, q := range slices.Clone(r.Lookups) {
 			w.lookups[q.ID] = q
-			w.say("resolve #%d", q.ID)
+			proof := ""
+			if q.Proof != 0 {
+				proof = " by packets of " + time.Duration(q.Proof-w.now).String() + " from now on"
+			}
+			w.say("resolve #%d%s", q.ID, proof)
 			if w.auto {
 				w.answer(q, 0, "")
 			}
@@ -208,9 +212,12 @@ func (w *world) applyOne(op hwif.Op) hwif.Result {
 
 // count moves the counters of every rule by some packets and lets the engine
 // read them.
-func (w *world) count(packets uint64) {
+func (w *world) count(packets uint64, of string) {
 	var cs []hwif.Counted
 	for _, in := range w.rules {
+		if of != "" && in.Rule.Match.Src.Netip(in.Rule.Match.Family).String() != of {
+			continue
+		}
 		in.Counter.Packets += packets
 		in.Counter.Bytes += packets * 1000
 		cs = append(cs, hwif.Counted{Cookie: in.Rule.Cookie, Counter: in.Counter})

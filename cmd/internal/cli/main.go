@@ -79,7 +79,7 @@ Exit codes: 0 it worked, 1 it did not, 2 the command was written wrongly,
 	fs.DurationVar(&a.timeout, "timeout", 10*time.Second, "how long to wait for an answer; a watch has no end")
 	fs.VarP(&a.output, "output", "o", "`format`: table, wide or json (one object per line)")
 	must(root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp)))
-	root.AddCommand(a.flows(), a.intents(), a.devices(), a.stats(), a.pause(), a.resume(), a.doctor(), a.version())
+	root.AddCommand(a.flows(), a.routes(), a.intents(), a.devices(), a.stats(), a.pause(), a.resume(), a.doctor(), a.version())
 	return root
 }
 

@@ -58,7 +58,7 @@ func (c *converter) stats(st *offload.Stats) *pb.Stats {
 		Installs: st.Installs, Kernel: counter(st.KernelPath), Nic: counter(st.NICPath),
 		RulesInHw: uint32(st.RulesInHW), RulesLimit: uint32(st.RuleLimit), Ghosts: st.Ghosts, Adopted: st.Adopted,
 		Tracked: uint32(st.Tracked), Latency: histogram(&st.Latency),
-		Pins: uint32(st.Pins), Denials: uint32(st.Denials), Paused: st.Paused,
+		Rulesets: st.Rulesets, Pins: uint32(st.Pins), Denials: uint32(st.Denials), Paused: st.Paused,
 	}
 	for _, s := range flow.States() {
 		if n := st.Flows[s]; n != 0 {
@@ -72,7 +72,7 @@ func (c *converter) stats(st *offload.Stats) *pb.Stats {
 	}
 	for _, ca := range flow.Causes() {
 		if n := st.Removals[ca]; n != 0 {
-			out.Removals = append(out.Removals, &pb.CauseCount{Cause: causeEnum[ca], Count: n})
+			out.Removals = append(out.Removals, &pb.CauseCount{Cause: causeEnum[ca], Count: n, Latency: histogram(&st.Removed[ca])})
 		}
 	}
 	out.Refusals, out.RuleErrors = errorCounts(&st.Refusals), errorCounts(&st.RuleErrors)

@@ -1,6 +1,10 @@
 package rpc
 
 import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
 	"github.com/shunt-offload/shunt/hwif/offload"
@@ -56,6 +60,7 @@ func (c *converter) direction(p *flowParts, v *offload.View, d flow.Dir) {
 	out.Tuple = &p.tuples[d]
 	if v.HasRoutes {
 		c.fillRoute(&p.routes[d], &v.Routes[d], v.Nexthop[d], t.Family)
+		c.fillEvidence(&p.routes[d], &v.Evidence[d])
 		out.Route = &p.routes[d]
 	}
 	out.Rule = ruleEnum[v.Rules[d]]
@@ -76,6 +81,14 @@ func (c *converter) fillRoute(p *pb.Route, r *flow.Route, nexthop hwif.Addr, fam
 	}
 }
 
+func (c *converter) fillEvidence(p *pb.Route, e *flow.Evidence) {
+	p.Learnt, p.InL3Ifindex, p.OutL3Ifindex = learntEnum[e.Learnt()], uint32(e.L3In), uint32(e.L3Out)
+	p.Mark, p.Legs = e.Mark, uint32(e.Legs)
+	if e.Seen != 0 {
+		p.SeenAt = c.at(e.Seen)
+	}
+}
+
 func (c *converter) history(changes []offload.Change) []*pb.Change {
 	if len(changes) == 0 {
 		return nil
@@ -85,6 +98,9 @@ func (c *converter) history(changes []offload.Change) []*pb.Change {
 	for i := range changes {
 		ch, p := &changes[i], &all[i]
 		p.At, p.State, p.Cause, p.Text = c.at(ch.At), stateEnum[ch.State], causeEnum[ch.Cause], ch.Text
+		if ch.Took != 0 {
+			p.Took = durationpb.New(time.Duration(ch.Took))
+		}
 		out[i] = p
 	}
 	return out

@@ -19,6 +19,8 @@ var (
 	ruleEnum   = spell[pb.RuleState](ruleStates, pb.RuleState_value, "RULE_STATE_")
 	kindEnum   = spell[pb.ErrorKind](hwif.Kinds(), pb.ErrorKind_value, "ERROR_KIND_")
 	intentEnum = spell[pb.IntentKind](intentKinds, pb.IntentKind_value, "INTENT_KIND_")
+	learntEnum = spell[pb.Learnt]([]flow.Learnt{flow.LearntTables, flow.LearntPacket}, pb.Learnt_value, "LEARNT_")
+	verdicts   = spell[pb.Verdict]([]flow.Verdict{flow.Forward, flow.Drop}, pb.Verdict_value, "VERDICT_")
 	portEnum   = spell[pb.PortKind](portKinds, pb.PortKind_value, "PORT_KIND_")
 )
 

@@ -29,6 +29,8 @@ func TestWords(t *testing.T) {
 		{"RULE_STATE_", pb.RuleState(0).Descriptor(), every[offload.RuleState]()},
 		{"ERROR_KIND_", pb.ErrorKind(0).Descriptor(), stringsOf(hwif.Kinds())},
 		{"INTENT_KIND_", pb.IntentKind(0).Descriptor(), every[offload.IntentKind]()[1:]},
+		{"LEARNT_", pb.Learnt(0).Descriptor(), every[flow.Learnt]()},
+		{"VERDICT_", pb.Verdict(0).Descriptor(), every[flow.Verdict]()},
 		{"PORT_KIND_", pb.PortKind(0).Descriptor(), every[hwif.PortKind]()},
 	} {
 		t.Run(string(tc.enum.Name()), func(t *testing.T) {

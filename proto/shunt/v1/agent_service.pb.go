@@ -283,7 +283,9 @@ type Stats struct {
 	// Nothing is let into hardware.
 	Paused bool `protobuf:"varint,18,opt,name=paused,proto3" json:"paused,omitempty"`
 	// Conntrack events by what they said: "new", "update", "destroy", "listed".
-	Events        []*EventCount `protobuf:"bytes,19,rep,name=events,proto3" json:"events,omitempty"`
+	Events []*EventCount `protobuf:"bytes,19,rep,name=events,proto3" json:"events,omitempty"`
+	// Changes of netfilter's rules that were heard of.
+	Rulesets      uint64 `protobuf:"varint,20,opt,name=rulesets,proto3" json:"rulesets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -451,6 +453,13 @@ func (x *Stats) GetEvents() []*EventCount {
 	return nil
 }
 
+func (x *Stats) GetRulesets() uint64 {
+	if x != nil {
+		return x.Rulesets
+	}
+	return 0
+}
+
 // StateCount counts flows in one state.
 type StateCount struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -567,7 +576,9 @@ type CauseCount struct {
 	// The cause.
 	Cause Cause `protobuf:"varint,1,opt,name=cause,proto3,enum=shunt.v1.Cause" json:"cause,omitempty"`
 	// How many.
-	Count         uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	Count uint64 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// From the event until the device had removed both rules.
+	Latency       *Histogram `protobuf:"bytes,3,opt,name=latency,proto3" json:"latency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -614,6 +625,13 @@ func (x *CauseCount) GetCount() uint64 {
 		return x.Count
 	}
 	return 0
+}
+
+func (x *CauseCount) GetLatency() *Histogram {
+	if x != nil {
+		return x.Latency
+	}
+	return nil
 }
 
 // ErrorCount counts errors of one kind.
@@ -1065,7 +1083,7 @@ const file_shunt_v1_agent_service_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x129\n" +
 	"\n" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x16\n" +
-	"\x06paused\x18\x06 \x01(\tR\x06paused\"\xd7\x05\n" +
+	"\x06paused\x18\x06 \x01(\tR\x06paused\"\xf3\x05\n" +
 	"\x05Stats\x12*\n" +
 	"\x05flows\x18\x01 \x03(\v2\x14.shunt.v1.StateCountR\x05flows\x12:\n" +
 	"\rnot_offloaded\x18\x02 \x03(\v2\x15.shunt.v1.ReasonCountR\fnotOffloaded\x120\n" +
@@ -1088,18 +1106,20 @@ const file_shunt_v1_agent_service_proto_rawDesc = "" +
 	"\x04pins\x18\x10 \x01(\rR\x04pins\x12\x18\n" +
 	"\adenials\x18\x11 \x01(\rR\adenials\x12\x16\n" +
 	"\x06paused\x18\x12 \x01(\bR\x06paused\x12,\n" +
-	"\x06events\x18\x13 \x03(\v2\x14.shunt.v1.EventCountR\x06events\"I\n" +
+	"\x06events\x18\x13 \x03(\v2\x14.shunt.v1.EventCountR\x06events\x12\x1a\n" +
+	"\brulesets\x18\x14 \x01(\x04R\brulesets\"I\n" +
 	"\n" +
 	"StateCount\x12%\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x0f.shunt.v1.StateR\x05state\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\x04R\x05count\"M\n" +
 	"\vReasonCount\x12(\n" +
 	"\x06reason\x18\x01 \x01(\x0e2\x10.shunt.v1.ReasonR\x06reason\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"I\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\"x\n" +
 	"\n" +
 	"CauseCount\x12%\n" +
 	"\x05cause\x18\x01 \x01(\x0e2\x0f.shunt.v1.CauseR\x05cause\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\x04R\x05count\"K\n" +
+	"\x05count\x18\x02 \x01(\x04R\x05count\x12-\n" +
+	"\alatency\x18\x03 \x01(\v2\x13.shunt.v1.HistogramR\alatency\"K\n" +
 	"\n" +
 	"ErrorCount\x12'\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x13.shunt.v1.ErrorKindR\x04kind\x12\x14\n" +
@@ -1189,22 +1209,23 @@ var file_shunt_v1_agent_service_proto_depIdxs = []int32{
 	19, // 15: shunt.v1.StateCount.state:type_name -> shunt.v1.State
 	20, // 16: shunt.v1.ReasonCount.reason:type_name -> shunt.v1.Reason
 	21, // 17: shunt.v1.CauseCount.cause:type_name -> shunt.v1.Cause
-	22, // 18: shunt.v1.ErrorCount.kind:type_name -> shunt.v1.ErrorKind
-	23, // 19: shunt.v1.Histogram.bounds:type_name -> google.protobuf.Duration
-	23, // 20: shunt.v1.Histogram.sum:type_name -> google.protobuf.Duration
-	0,  // 21: shunt.v1.AgentService.ListDevices:input_type -> shunt.v1.ListDevicesRequest
-	2,  // 22: shunt.v1.AgentService.GetStats:input_type -> shunt.v1.GetStatsRequest
-	12, // 23: shunt.v1.AgentService.Pause:input_type -> shunt.v1.PauseRequest
-	14, // 24: shunt.v1.AgentService.Resume:input_type -> shunt.v1.ResumeRequest
-	1,  // 25: shunt.v1.AgentService.ListDevices:output_type -> shunt.v1.ListDevicesResponse
-	3,  // 26: shunt.v1.AgentService.GetStats:output_type -> shunt.v1.GetStatsResponse
-	13, // 27: shunt.v1.AgentService.Pause:output_type -> shunt.v1.PauseResponse
-	15, // 28: shunt.v1.AgentService.Resume:output_type -> shunt.v1.ResumeResponse
-	25, // [25:29] is the sub-list for method output_type
-	21, // [21:25] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	11, // 18: shunt.v1.CauseCount.latency:type_name -> shunt.v1.Histogram
+	22, // 19: shunt.v1.ErrorCount.kind:type_name -> shunt.v1.ErrorKind
+	23, // 20: shunt.v1.Histogram.bounds:type_name -> google.protobuf.Duration
+	23, // 21: shunt.v1.Histogram.sum:type_name -> google.protobuf.Duration
+	0,  // 22: shunt.v1.AgentService.ListDevices:input_type -> shunt.v1.ListDevicesRequest
+	2,  // 23: shunt.v1.AgentService.GetStats:input_type -> shunt.v1.GetStatsRequest
+	12, // 24: shunt.v1.AgentService.Pause:input_type -> shunt.v1.PauseRequest
+	14, // 25: shunt.v1.AgentService.Resume:input_type -> shunt.v1.ResumeRequest
+	1,  // 26: shunt.v1.AgentService.ListDevices:output_type -> shunt.v1.ListDevicesResponse
+	3,  // 27: shunt.v1.AgentService.GetStats:output_type -> shunt.v1.GetStatsResponse
+	13, // 28: shunt.v1.AgentService.Pause:output_type -> shunt.v1.PauseResponse
+	15, // 29: shunt.v1.AgentService.Resume:output_type -> shunt.v1.ResumeResponse
+	26, // [26:30] is the sub-list for method output_type
+	22, // [22:26] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_shunt_v1_agent_service_proto_init() }

@@ -109,6 +109,112 @@ func (State) EnumDescriptor() ([]byte, []int) {
 	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{0}
 }
 
+// Learnt is how a route became known.
+type Learnt int32
+
+const (
+	// Not said.
+	Learnt_LEARNT_UNSPECIFIED Learnt = 0
+	// The kernel's tables were asked, and were certain.
+	Learnt_LEARNT_TABLES Learnt = 1
+	// A packet was seen to leave so, and the tables agreed.
+	Learnt_LEARNT_PACKET Learnt = 2
+)
+
+// Enum value maps for Learnt.
+var (
+	Learnt_name = map[int32]string{
+		0: "LEARNT_UNSPECIFIED",
+		1: "LEARNT_TABLES",
+		2: "LEARNT_PACKET",
+	}
+	Learnt_value = map[string]int32{
+		"LEARNT_UNSPECIFIED": 0,
+		"LEARNT_TABLES":      1,
+		"LEARNT_PACKET":      2,
+	}
+)
+
+func (x Learnt) Enum() *Learnt {
+	p := new(Learnt)
+	*p = x
+	return p
+}
+
+func (x Learnt) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Learnt) Descriptor() protoreflect.EnumDescriptor {
+	return file_shunt_v1_enums_proto_enumTypes[1].Descriptor()
+}
+
+func (Learnt) Type() protoreflect.EnumType {
+	return &file_shunt_v1_enums_proto_enumTypes[1]
+}
+
+func (x Learnt) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Learnt.Descriptor instead.
+func (Learnt) EnumDescriptor() ([]byte, []int) {
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{1}
+}
+
+// Verdict is what becomes of a flow's packets.
+type Verdict int32
+
+const (
+	// Not said.
+	Verdict_VERDICT_UNSPECIFIED Verdict = 0
+	// They go on.
+	Verdict_VERDICT_FORWARD Verdict = 1
+	// They end here.
+	Verdict_VERDICT_DROP Verdict = 2
+)
+
+// Enum value maps for Verdict.
+var (
+	Verdict_name = map[int32]string{
+		0: "VERDICT_UNSPECIFIED",
+		1: "VERDICT_FORWARD",
+		2: "VERDICT_DROP",
+	}
+	Verdict_value = map[string]int32{
+		"VERDICT_UNSPECIFIED": 0,
+		"VERDICT_FORWARD":     1,
+		"VERDICT_DROP":        2,
+	}
+)
+
+func (x Verdict) Enum() *Verdict {
+	p := new(Verdict)
+	*p = x
+	return p
+}
+
+func (x Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_shunt_v1_enums_proto_enumTypes[2].Descriptor()
+}
+
+func (Verdict) Type() protoreflect.EnumType {
+	return &file_shunt_v1_enums_proto_enumTypes[2]
+}
+
+func (x Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Verdict.Descriptor instead.
+func (Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{2}
+}
+
 // Reason is one word for why a flow is not in hardware. Several may hold.
 type Reason int32
 
@@ -290,11 +396,11 @@ func (x Reason) String() string {
 }
 
 func (Reason) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[1].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[3].Descriptor()
 }
 
 func (Reason) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[1]
+	return &file_shunt_v1_enums_proto_enumTypes[3]
 }
 
 func (x Reason) Number() protoreflect.EnumNumber {
@@ -303,7 +409,7 @@ func (x Reason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Reason.Descriptor instead.
 func (Reason) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{1}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{3}
 }
 
 // Cause is one word for why a flow was taken out of hardware.
@@ -407,11 +513,11 @@ func (x Cause) String() string {
 }
 
 func (Cause) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[2].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[4].Descriptor()
 }
 
 func (Cause) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[2]
+	return &file_shunt_v1_enums_proto_enumTypes[4]
 }
 
 func (x Cause) Number() protoreflect.EnumNumber {
@@ -420,7 +526,7 @@ func (x Cause) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Cause.Descriptor instead.
 func (Cause) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{2}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{4}
 }
 
 // RuleState is where one direction's rule stands.
@@ -472,11 +578,11 @@ func (x RuleState) String() string {
 }
 
 func (RuleState) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[3].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[5].Descriptor()
 }
 
 func (RuleState) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[3]
+	return &file_shunt_v1_enums_proto_enumTypes[5]
 }
 
 func (x RuleState) Number() protoreflect.EnumNumber {
@@ -485,7 +591,7 @@ func (x RuleState) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RuleState.Descriptor instead.
 func (RuleState) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{3}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{5}
 }
 
 // ErrorKind classifies what a device said no with.
@@ -553,11 +659,11 @@ func (x ErrorKind) String() string {
 }
 
 func (ErrorKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[4].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[6].Descriptor()
 }
 
 func (ErrorKind) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[4]
+	return &file_shunt_v1_enums_proto_enumTypes[6]
 }
 
 func (x ErrorKind) Number() protoreflect.EnumNumber {
@@ -566,7 +672,7 @@ func (x ErrorKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ErrorKind.Descriptor instead.
 func (ErrorKind) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{4}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{6}
 }
 
 // IntentKind is what an operator wants for one tuple.
@@ -610,11 +716,11 @@ func (x IntentKind) String() string {
 }
 
 func (IntentKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[5].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[7].Descriptor()
 }
 
 func (IntentKind) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[5]
+	return &file_shunt_v1_enums_proto_enumTypes[7]
 }
 
 func (x IntentKind) Number() protoreflect.EnumNumber {
@@ -623,7 +729,7 @@ func (x IntentKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use IntentKind.Descriptor instead.
 func (IntentKind) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{5}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{7}
 }
 
 // PortKind is what a port is to its eswitch, by devlink's flavours.
@@ -675,11 +781,11 @@ func (x PortKind) String() string {
 }
 
 func (PortKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[6].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[8].Descriptor()
 }
 
 func (PortKind) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[6]
+	return &file_shunt_v1_enums_proto_enumTypes[8]
 }
 
 func (x PortKind) Number() protoreflect.EnumNumber {
@@ -688,7 +794,7 @@ func (x PortKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PortKind.Descriptor instead.
 func (PortKind) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{6}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{8}
 }
 
 // CounterKind is how much a device counts per rule.
@@ -732,11 +838,11 @@ func (x CounterKind) String() string {
 }
 
 func (CounterKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_shunt_v1_enums_proto_enumTypes[7].Descriptor()
+	return file_shunt_v1_enums_proto_enumTypes[9].Descriptor()
 }
 
 func (CounterKind) Type() protoreflect.EnumType {
-	return &file_shunt_v1_enums_proto_enumTypes[7]
+	return &file_shunt_v1_enums_proto_enumTypes[9]
 }
 
 func (x CounterKind) Number() protoreflect.EnumNumber {
@@ -745,7 +851,7 @@ func (x CounterKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CounterKind.Descriptor instead.
 func (CounterKind) EnumDescriptor() ([]byte, []int) {
-	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{7}
+	return file_shunt_v1_enums_proto_rawDescGZIP(), []int{9}
 }
 
 var File_shunt_v1_enums_proto protoreflect.FileDescriptor
@@ -766,7 +872,15 @@ const file_shunt_v1_enums_proto_rawDesc = "" +
 	"\fSTATE_DENIED\x10\t\x12\x0e\n" +
 	"\n" +
 	"STATE_GONE\x10\n" +
-	"*\xf6\a\n" +
+	"*F\n" +
+	"\x06Learnt\x12\x16\n" +
+	"\x12LEARNT_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rLEARNT_TABLES\x10\x01\x12\x11\n" +
+	"\rLEARNT_PACKET\x10\x02*I\n" +
+	"\aVerdict\x12\x17\n" +
+	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fVERDICT_FORWARD\x10\x01\x12\x10\n" +
+	"\fVERDICT_DROP\x10\x02*\xf6\a\n" +
 	"\x06Reason\x12\x16\n" +
 	"\x12REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19REASON_DISABLED_BY_POLICY\x10\x01\x12\x1d\n" +
@@ -879,16 +993,18 @@ func file_shunt_v1_enums_proto_rawDescGZIP() []byte {
 	return file_shunt_v1_enums_proto_rawDescData
 }
 
-var file_shunt_v1_enums_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
+var file_shunt_v1_enums_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
 var file_shunt_v1_enums_proto_goTypes = []any{
 	(State)(0),       // 0: shunt.v1.State
-	(Reason)(0),      // 1: shunt.v1.Reason
-	(Cause)(0),       // 2: shunt.v1.Cause
-	(RuleState)(0),   // 3: shunt.v1.RuleState
-	(ErrorKind)(0),   // 4: shunt.v1.ErrorKind
-	(IntentKind)(0),  // 5: shunt.v1.IntentKind
-	(PortKind)(0),    // 6: shunt.v1.PortKind
-	(CounterKind)(0), // 7: shunt.v1.CounterKind
+	(Learnt)(0),      // 1: shunt.v1.Learnt
+	(Verdict)(0),     // 2: shunt.v1.Verdict
+	(Reason)(0),      // 3: shunt.v1.Reason
+	(Cause)(0),       // 4: shunt.v1.Cause
+	(RuleState)(0),   // 5: shunt.v1.RuleState
+	(ErrorKind)(0),   // 6: shunt.v1.ErrorKind
+	(IntentKind)(0),  // 7: shunt.v1.IntentKind
+	(PortKind)(0),    // 8: shunt.v1.PortKind
+	(CounterKind)(0), // 9: shunt.v1.CounterKind
 }
 var file_shunt_v1_enums_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
@@ -908,7 +1024,7 @@ func file_shunt_v1_enums_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_shunt_v1_enums_proto_rawDesc), len(file_shunt_v1_enums_proto_rawDesc)),
-			NumEnums:      8,
+			NumEnums:      10,
 			NumMessages:   0,
 			NumExtensions: 0,
 			NumServices:   0,

@@ -139,7 +139,21 @@ type Route struct {
 	// The next hop's address; empty when the destination is on the link.
 	Nexthop string `protobuf:"bytes,10,opt,name=nexthop,proto3" json:"nexthop,omitempty"`
 	// Largest L3 packet that the route takes, bytes.
-	Mtu           uint32 `protobuf:"varint,11,opt,name=mtu,proto3" json:"mtu,omitempty"`
+	Mtu uint32 `protobuf:"varint,11,opt,name=mtu,proto3" json:"mtu,omitempty"`
+	// How it became known.
+	Learnt Learnt `protobuf:"varint,12,opt,name=learnt,proto3,enum=shunt.v1.Learnt" json:"learnt,omitempty"`
+	// When a packet was seen to leave so; absent when the tables alone were asked.
+	SeenAt *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=seen_at,json=seenAt,proto3" json:"seen_at,omitempty"`
+	// Number of the interface with the ingress IP configuration: the port, or what
+	// lies above it.
+	InL3Ifindex uint32 `protobuf:"varint,14,opt,name=in_l3_ifindex,json=inL3Ifindex,proto3" json:"in_l3_ifindex,omitempty"`
+	// Number of the interface that the kernel routes to.
+	OutL3Ifindex uint32 `protobuf:"varint,15,opt,name=out_l3_ifindex,json=outL3Ifindex,proto3" json:"out_l3_ifindex,omitempty"`
+	// Packet mark with which it was looked up.
+	Mark uint32 `protobuf:"varint,16,opt,name=mark,proto3" json:"mark,omitempty"`
+	// Nexthops of the multipath route of which a packet was seen taking this one; 0
+	// for a single way.
+	Legs          uint32 `protobuf:"varint,17,opt,name=legs,proto3" json:"legs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -247,6 +261,48 @@ func (x *Route) GetNexthop() string {
 func (x *Route) GetMtu() uint32 {
 	if x != nil {
 		return x.Mtu
+	}
+	return 0
+}
+
+func (x *Route) GetLearnt() Learnt {
+	if x != nil {
+		return x.Learnt
+	}
+	return Learnt_LEARNT_UNSPECIFIED
+}
+
+func (x *Route) GetSeenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SeenAt
+	}
+	return nil
+}
+
+func (x *Route) GetInL3Ifindex() uint32 {
+	if x != nil {
+		return x.InL3Ifindex
+	}
+	return 0
+}
+
+func (x *Route) GetOutL3Ifindex() uint32 {
+	if x != nil {
+		return x.OutL3Ifindex
+	}
+	return 0
+}
+
+func (x *Route) GetMark() uint32 {
+	if x != nil {
+		return x.Mark
+	}
+	return 0
+}
+
+func (x *Route) GetLegs() uint32 {
+	if x != nil {
+		return x.Legs
 	}
 	return 0
 }
@@ -408,7 +464,10 @@ type Change struct {
 	// Why it left hardware, on the way out.
 	Cause Cause `protobuf:"varint,3,opt,name=cause,proto3,enum=shunt.v1.Cause" json:"cause,omitempty"`
 	// In words.
-	Text          string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	Text string `protobuf:"bytes,4,opt,name=text,proto3" json:"text,omitempty"`
+	// On leaving hardware: from the event that was the cause until the device had
+	// removed both rules.
+	Took          *durationpb.Duration `protobuf:"bytes,5,opt,name=took,proto3" json:"took,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -469,6 +528,13 @@ func (x *Change) GetText() string {
 		return x.Text
 	}
 	return ""
+}
+
+func (x *Change) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
 }
 
 // Intent is an operator's word on one tuple. It outlives the flow: a pin waits
@@ -617,7 +683,9 @@ type Flow struct {
 	// Number of the device of its rules; meaningful when a rule has a cookie.
 	DeviceId uint32 `protobuf:"varint,25,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
 	// Its latest changes, oldest first.
-	History       []*Change `protobuf:"bytes,26,rep,name=history,proto3" json:"history,omitempty"`
+	History []*Change `protobuf:"bytes,26,rep,name=history,proto3" json:"history,omitempty"`
+	// What hardware does, or would do, with its packets.
+	Verdict       Verdict `protobuf:"varint,27,opt,name=verdict,proto3,enum=shunt.v1.Verdict" json:"verdict,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -834,6 +902,13 @@ func (x *Flow) GetHistory() []*Change {
 	return nil
 }
 
+func (x *Flow) GetVerdict() Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return Verdict_VERDICT_UNSPECIFIED
+}
+
 var File_shunt_v1_flow_proto protoreflect.FileDescriptor
 
 const file_shunt_v1_flow_proto_rawDesc = "" +
@@ -845,7 +920,7 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x03dst\x18\x03 \x01(\tR\x03dst\x12\x19\n" +
 	"\bsrc_port\x18\x04 \x01(\rR\asrcPort\x12\x19\n" +
 	"\bdst_port\x18\x05 \x01(\rR\adstPort\x12\x12\n" +
-	"\x04zone\x18\x06 \x01(\rR\x04zone\"\xa4\x02\n" +
+	"\x04zone\x18\x06 \x01(\rR\x04zone\"\xf5\x03\n" +
 	"\x05Route\x12\x17\n" +
 	"\ain_port\x18\x01 \x01(\tR\x06inPort\x12\x1d\n" +
 	"\n" +
@@ -860,7 +935,13 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\adst_mac\x18\t \x01(\tR\x06dstMac\x12\x18\n" +
 	"\anexthop\x18\n" +
 	" \x01(\tR\anexthop\x12\x10\n" +
-	"\x03mtu\x18\v \x01(\rR\x03mtu\"9\n" +
+	"\x03mtu\x18\v \x01(\rR\x03mtu\x12(\n" +
+	"\x06learnt\x18\f \x01(\x0e2\x10.shunt.v1.LearntR\x06learnt\x123\n" +
+	"\aseen_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\x06seenAt\x12\"\n" +
+	"\rin_l3_ifindex\x18\x0e \x01(\rR\vinL3Ifindex\x12$\n" +
+	"\x0eout_l3_ifindex\x18\x0f \x01(\rR\foutL3Ifindex\x12\x12\n" +
+	"\x04mark\x18\x10 \x01(\rR\x04mark\x12\x12\n" +
+	"\x04legs\x18\x11 \x01(\rR\x04legs\"9\n" +
 	"\aCounter\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"\xea\x01\n" +
@@ -870,12 +951,13 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x04rule\x18\x03 \x01(\x0e2\x13.shunt.v1.RuleStateR\x04rule\x12\x16\n" +
 	"\x06cookie\x18\x04 \x01(\tR\x06cookie\x12)\n" +
 	"\x06kernel\x18\x05 \x01(\v2\x11.shunt.v1.CounterR\x06kernel\x12#\n" +
-	"\x03nic\x18\x06 \x01(\v2\x11.shunt.v1.CounterR\x03nic\"\x96\x01\n" +
+	"\x03nic\x18\x06 \x01(\v2\x11.shunt.v1.CounterR\x03nic\"\xc5\x01\n" +
 	"\x06Change\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12%\n" +
 	"\x05state\x18\x02 \x01(\x0e2\x0f.shunt.v1.StateR\x05state\x12%\n" +
 	"\x05cause\x18\x03 \x01(\x0e2\x0f.shunt.v1.CauseR\x05cause\x12\x12\n" +
-	"\x04text\x18\x04 \x01(\tR\x04text\"\xf1\x01\n" +
+	"\x04text\x18\x04 \x01(\tR\x04text\x12-\n" +
+	"\x04took\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xf1\x01\n" +
 	"\x06Intent\x12(\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x14.shunt.v1.IntentKindR\x04kind\x12%\n" +
 	"\x05tuple\x18\x02 \x01(\v2\x0f.shunt.v1.TupleR\x05tuple\x12\x14\n" +
@@ -883,7 +965,7 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x121\n" +
 	"\x06set_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\x129\n" +
 	"\n" +
-	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xfe\a\n" +
+	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xab\b\n" +
 	"\x04Flow\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\x04R\x03uid\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -913,7 +995,8 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x13kernel_counters_age\x18\x17 \x01(\v2\x19.google.protobuf.DurationR\x11kernelCountersAge\x12C\n" +
 	"\x10nic_counters_age\x18\x18 \x01(\v2\x19.google.protobuf.DurationR\x0enicCountersAge\x12\x1b\n" +
 	"\tdevice_id\x18\x19 \x01(\rR\bdeviceId\x12*\n" +
-	"\ahistory\x18\x1a \x03(\v2\x10.shunt.v1.ChangeR\ahistoryB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
+	"\ahistory\x18\x1a \x03(\v2\x10.shunt.v1.ChangeR\ahistory\x12+\n" +
+	"\averdict\x18\x1b \x01(\x0e2\x11.shunt.v1.VerdictR\averdictB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
 
 var (
 	file_shunt_v1_flow_proto_rawDescOnce sync.Once
@@ -936,45 +1019,51 @@ var file_shunt_v1_flow_proto_goTypes = []any{
 	(*Change)(nil),                // 4: shunt.v1.Change
 	(*Intent)(nil),                // 5: shunt.v1.Intent
 	(*Flow)(nil),                  // 6: shunt.v1.Flow
-	(RuleState)(0),                // 7: shunt.v1.RuleState
+	(Learnt)(0),                   // 7: shunt.v1.Learnt
 	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
-	(State)(0),                    // 9: shunt.v1.State
-	(Cause)(0),                    // 10: shunt.v1.Cause
-	(IntentKind)(0),               // 11: shunt.v1.IntentKind
-	(Reason)(0),                   // 12: shunt.v1.Reason
-	(*durationpb.Duration)(nil),   // 13: google.protobuf.Duration
+	(RuleState)(0),                // 9: shunt.v1.RuleState
+	(State)(0),                    // 10: shunt.v1.State
+	(Cause)(0),                    // 11: shunt.v1.Cause
+	(*durationpb.Duration)(nil),   // 12: google.protobuf.Duration
+	(IntentKind)(0),               // 13: shunt.v1.IntentKind
+	(Reason)(0),                   // 14: shunt.v1.Reason
+	(Verdict)(0),                  // 15: shunt.v1.Verdict
 }
 var file_shunt_v1_flow_proto_depIdxs = []int32{
-	0,  // 0: shunt.v1.Direction.tuple:type_name -> shunt.v1.Tuple
-	1,  // 1: shunt.v1.Direction.route:type_name -> shunt.v1.Route
-	7,  // 2: shunt.v1.Direction.rule:type_name -> shunt.v1.RuleState
-	2,  // 3: shunt.v1.Direction.kernel:type_name -> shunt.v1.Counter
-	2,  // 4: shunt.v1.Direction.nic:type_name -> shunt.v1.Counter
-	8,  // 5: shunt.v1.Change.at:type_name -> google.protobuf.Timestamp
-	9,  // 6: shunt.v1.Change.state:type_name -> shunt.v1.State
-	10, // 7: shunt.v1.Change.cause:type_name -> shunt.v1.Cause
-	11, // 8: shunt.v1.Intent.kind:type_name -> shunt.v1.IntentKind
-	0,  // 9: shunt.v1.Intent.tuple:type_name -> shunt.v1.Tuple
-	8,  // 10: shunt.v1.Intent.set_at:type_name -> google.protobuf.Timestamp
-	8,  // 11: shunt.v1.Intent.expires_at:type_name -> google.protobuf.Timestamp
-	3,  // 12: shunt.v1.Flow.orig:type_name -> shunt.v1.Direction
-	3,  // 13: shunt.v1.Flow.reply:type_name -> shunt.v1.Direction
-	9,  // 14: shunt.v1.Flow.state:type_name -> shunt.v1.State
-	8,  // 15: shunt.v1.Flow.state_since:type_name -> google.protobuf.Timestamp
-	12, // 16: shunt.v1.Flow.reasons:type_name -> shunt.v1.Reason
-	5,  // 17: shunt.v1.Flow.intent:type_name -> shunt.v1.Intent
-	8,  // 18: shunt.v1.Flow.created_at:type_name -> google.protobuf.Timestamp
-	8,  // 19: shunt.v1.Flow.routed_at:type_name -> google.protobuf.Timestamp
-	8,  // 20: shunt.v1.Flow.installed_at:type_name -> google.protobuf.Timestamp
-	8,  // 21: shunt.v1.Flow.retry_at:type_name -> google.protobuf.Timestamp
-	13, // 22: shunt.v1.Flow.kernel_counters_age:type_name -> google.protobuf.Duration
-	13, // 23: shunt.v1.Flow.nic_counters_age:type_name -> google.protobuf.Duration
-	4,  // 24: shunt.v1.Flow.history:type_name -> shunt.v1.Change
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	7,  // 0: shunt.v1.Route.learnt:type_name -> shunt.v1.Learnt
+	8,  // 1: shunt.v1.Route.seen_at:type_name -> google.protobuf.Timestamp
+	0,  // 2: shunt.v1.Direction.tuple:type_name -> shunt.v1.Tuple
+	1,  // 3: shunt.v1.Direction.route:type_name -> shunt.v1.Route
+	9,  // 4: shunt.v1.Direction.rule:type_name -> shunt.v1.RuleState
+	2,  // 5: shunt.v1.Direction.kernel:type_name -> shunt.v1.Counter
+	2,  // 6: shunt.v1.Direction.nic:type_name -> shunt.v1.Counter
+	8,  // 7: shunt.v1.Change.at:type_name -> google.protobuf.Timestamp
+	10, // 8: shunt.v1.Change.state:type_name -> shunt.v1.State
+	11, // 9: shunt.v1.Change.cause:type_name -> shunt.v1.Cause
+	12, // 10: shunt.v1.Change.took:type_name -> google.protobuf.Duration
+	13, // 11: shunt.v1.Intent.kind:type_name -> shunt.v1.IntentKind
+	0,  // 12: shunt.v1.Intent.tuple:type_name -> shunt.v1.Tuple
+	8,  // 13: shunt.v1.Intent.set_at:type_name -> google.protobuf.Timestamp
+	8,  // 14: shunt.v1.Intent.expires_at:type_name -> google.protobuf.Timestamp
+	3,  // 15: shunt.v1.Flow.orig:type_name -> shunt.v1.Direction
+	3,  // 16: shunt.v1.Flow.reply:type_name -> shunt.v1.Direction
+	10, // 17: shunt.v1.Flow.state:type_name -> shunt.v1.State
+	8,  // 18: shunt.v1.Flow.state_since:type_name -> google.protobuf.Timestamp
+	14, // 19: shunt.v1.Flow.reasons:type_name -> shunt.v1.Reason
+	5,  // 20: shunt.v1.Flow.intent:type_name -> shunt.v1.Intent
+	8,  // 21: shunt.v1.Flow.created_at:type_name -> google.protobuf.Timestamp
+	8,  // 22: shunt.v1.Flow.routed_at:type_name -> google.protobuf.Timestamp
+	8,  // 23: shunt.v1.Flow.installed_at:type_name -> google.protobuf.Timestamp
+	8,  // 24: shunt.v1.Flow.retry_at:type_name -> google.protobuf.Timestamp
+	12, // 25: shunt.v1.Flow.kernel_counters_age:type_name -> google.protobuf.Duration
+	12, // 26: shunt.v1.Flow.nic_counters_age:type_name -> google.protobuf.Duration
+	4,  // 27: shunt.v1.Flow.history:type_name -> shunt.v1.Change
+	15, // 28: shunt.v1.Flow.verdict:type_name -> shunt.v1.Verdict
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_shunt_v1_flow_proto_init() }
