@@ -100,7 +100,8 @@ func (c *core) blind(err error) {
 func (c *core) sights(all []observe.Sight) {
 	for i := range all {
 		s := &all[i]
-		if s.Kind != observe.Left {
+		if s.Kind == observe.Dropped {
+			c.emit(flow.Dropped{Orig: s.Orig(), Reply: s.Reply(), Dir: s.Dir, In: s.In, Packets: s.Packets, At: s.At})
 			continue
 		}
 		if id, ok := c.index.wanted[s.Own]; ok {

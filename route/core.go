@@ -58,7 +58,7 @@ func newCore(l lookup, markKnown bool) core {
 func (c *core) resolve(qs []flow.Query) error {
 	c.jobs = c.jobs[:0]
 	for i := range qs {
-		if c.await.watcher != nil && trackable(&qs[i]) {
+		if c.await.watcher != nil && trackable(&qs[i]) && qs[i].Verdict != flow.Drop {
 			c.expect(&qs[i])
 			continue
 		}

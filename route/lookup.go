@@ -56,6 +56,9 @@ func (a *asker) judge(jobs []job) error {
 			j.refuse(flow.RouteUnsupported, "the tuple has no usable addresses")
 			continue
 		}
+		if j.q.Verdict == flow.Drop {
+			j.in = j.q.In
+		}
 		for d, g := range j.seen {
 			if g != nil {
 				j.in[d] = a.ingress(g)
@@ -69,8 +72,11 @@ func (a *asker) judge(jobs []job) error {
 		}
 	}
 	for i := range jobs {
-		if !jobs[i].failed() {
-			a.after(&jobs[i])
+		switch j := &jobs[i]; {
+		case j.q.Verdict == flow.Drop:
+			a.ends(j)
+		case !j.failed():
+			a.after(j)
 		}
 	}
 	return nil
@@ -131,7 +137,7 @@ func (a *asker) source(jobs []job) error {
 func (a *asker) forth(jobs []job) error {
 	err := a.direction(jobs, flow.Orig)
 	for i := range jobs {
-		if j := &jobs[i]; j.seen[flow.Reply] == nil || j.in[flow.Reply] == 0 {
+		if j := &jobs[i]; j.in[flow.Reply] == 0 {
 			j.in[flow.Reply] = j.hop[flow.Orig].Oif
 		}
 	}

@@ -46,6 +46,29 @@ func Eligible(e *Entry) Reasons {
 	return rs | unroutable(&e.Orig) | unroutable(&e.Reply)
 }
 
+// Droppable says why hardware may not drop an entry's packets; empty when it may.
+// It need not be settled: what is dropped never is. alone says that there is no
+// entry.
+func Droppable(e *Entry, alone bool) Reasons {
+	var rs Reasons
+	if !alone && e.Status&StatusConfirmed == 0 {
+		rs = rs.With(NotEstablished)
+	}
+	if e.Status&StatusDying != 0 {
+		rs = rs.With(Closing)
+	}
+	if e.Status&(StatusOffload|StatusHWOffload) != 0 {
+		rs = rs.With(KernelOffloaded)
+	}
+	if p := e.Orig.Proto; p != hwif.ProtoTCP && p != hwif.ProtoUDP {
+		rs = rs.With(ProtocolUnsupported)
+	}
+	if e.Orig.Zone != 0 || e.Reply.Zone != 0 {
+		rs = rs.With(RouteUnobserved)
+	}
+	return rs | unroutable(&e.Orig) | unroutable(&e.Reply)
+}
+
 func tcpReason(e *Entry) Reason {
 	switch {
 	case e.Has&HasTCP == 0 || e.TCPState < TCPEstablished || e.TCPState == TCPSynSent2:

@@ -1,7 +1,9 @@
 package flow
 
+import "github.com/shunt-offload/shunt/hwif"
+
 // Event is one thing that happened outside the engine. The set is closed:
-// Conns, Answer, Dirty, Heavy, Ruleset, Prepared, Loss, Synced.
+// Conns, Answer, Dirty, Heavy, Dropped, Ruleset, Prepared, Loss, Synced.
 type Event interface{ event() }
 
 // ConnKind is what a conntrack message says of an entry.
@@ -55,6 +57,16 @@ type Heavy struct {
 	At      Time
 }
 
+// Dropped says that netfilter drops one direction's packets at a high rate. The
+// connection may have no entry: a first packet that is dropped leaves none.
+type Dropped struct {
+	Orig, Reply Tuple
+	Dir         Dir
+	In          hwif.Ifindex // L3 interface where they come in
+	Packets     uint64       // within the last second
+	At          Time
+}
+
 // Ruleset says that netfilter's rules have changed: what was let through may be
 // dropped now, and the other way round.
 type Ruleset struct {
@@ -97,6 +109,7 @@ func (Conns) event()    {}
 func (Answer) event()   {}
 func (Dirty) event()    {}
 func (Heavy) event()    {}
+func (Dropped) event()  {}
 func (Ruleset) event()  {}
 func (Prepared) event() {}
 func (Loss) event()     {}

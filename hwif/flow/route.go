@@ -47,6 +47,10 @@ type Query struct {
 	// Proof asks for packets of both directions that were seen to pass after this
 	// time: the tables alone do not show what a ruleset lets pass. 0 for none.
 	Proof Time
+	// Verdict is what is to become of the packets: of those that are dropped only
+	// the ingress matters.
+	Verdict Verdict
+	In      [2]hwif.Ifindex // by Dir, L3 interface where dropped packets were seen to come in; 0 where none was
 }
 
 // Answer is what a resolver found for a Query. Reasons is empty when both

@@ -39,7 +39,7 @@ func (s *Stays) Add(id ID) (uint32, *Stay) {
 	}
 	s.len++
 	st := s.At(n)
-	*st = Stay{Flow: id}
+	*st = Stay{Flow: id, Dirs: BothDirs}
 	return n, st
 }
 

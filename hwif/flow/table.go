@@ -42,6 +42,8 @@ const (
 	FlagLooked                   // its counters were asked for once, beside the listings
 	FlagOnTrial                  // admitted before its counters were known; judged again when they are
 	FlagStarved                  // waiting for room in the table
+	FlagDropped                  // netfilter was seen dropping it, and the verdict still holds
+	FlagAlone                    // without a conntrack entry: known by its dropped packets only
 )
 
 // Has reports whether a flag is set.
@@ -159,6 +161,11 @@ type Stay struct {
 	Refusal  Reasons // the resolver's or the planner's no, empty for none
 	Retry    Time    // a removal that failed is tried again then
 	Installs uint32
+	Verdict  Verdict // of the rules that are there, or on their way
+	Dirs     uint8   // bit by Dir: the directions that have rules
+	DropDirs uint8   // the same: directions that netfilter was seen dropping
+	DropIn   [2]hwif.Ifindex
+	DropEnd  Time  // the kernel is asked again then
 	Cause    Cause // why it is leaving hardware
 	Device   hwif.DeviceID
 	Rules    [2]RuleState
@@ -167,6 +174,22 @@ type Stay struct {
 	// RelearnOnly says that it was admitted before and is out only until its
 	// route is known again: the policy is not asked.
 	RelearnOnly bool
+}
+
+// BothDirs has the bits of both directions.
+const BothDirs = 1<<Orig | 1<<Reply
+
+// Wants reports whether a direction has a rule, or is to have one.
+func (s *Stay) Wants(d int) bool { return s.Dirs&(1<<d) != 0 }
+
+// All reports whether the rules of every direction that has one are in a state.
+func (s *Stay) All(r RuleState) bool {
+	for d, have := range s.Rules {
+		if s.Wants(d) && have != r {
+			return false
+		}
+	}
+	return true
 }
 
 // HistoryLen is how many steps a flow remembers.

@@ -26,12 +26,13 @@ func (e *Engine) advance(id flow.ID) {
 	if s != nil && (outstanding(s.Rules[0]) || outstanding(s.Rules[1])) {
 		return // its Done queues it again
 	}
+	e.turn(id, f, s)
 	ob := e.obstacles(id, f, s)
 	if ob.reasons == 0 && s != nil && s.Stage >= flow.StageRouted {
 		s.Device, ob = e.placeable(s)
 	}
 	if s != nil && anyRule(s) {
-		if ob.reasons == 0 && s.Stage == flow.StageReady && s.Rules[0] == s.Rules[1] {
+		if ob.reasons == 0 && s.Stage == flow.StageReady && s.All(s.Rules[first(s)]) {
 			return // both in hardware, and wanted there
 		}
 		e.remove(id, f, s, ob)
@@ -113,6 +114,7 @@ func (e *Engine) settle(id flow.ID, f *flow.Flow, s *flow.Stay, ob obstacle) {
 func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 	if s == nil {
 		f.Stay, s = e.stays.Add(id)
+		e.turn(id, f, s)
 	}
 	stale := s.AskedAt != 0 && e.now-s.AskedAt > patience
 	switch {
@@ -123,11 +125,16 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 			s.EventAt = e.eventAt
 		}
 		e.ready.Lookups = append(e.ready.Lookups, flow.Query{ID: id, Gen: s.Ask,
-			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f)})
+			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f), Verdict: s.Verdict, In: s.DropIn})
 		e.wait(id, f, flow.StateCandidate, flow.RouteUnobserved)
 	case s.Stage == flow.StageRouted, s.Stage == flow.StagePrepping && stale:
 		if ob := e.fits(f, s); ob.reasons != 0 {
 			e.lack(id, f, s, ob)
+			return
+		}
+		if f.Has(flow.FlagAlone) { // there is no entry to prepare
+			s.Stage = flow.StageReady
+			e.install(id, f, s)
 			return
 		}
 		s.AskedAt, s.Stage = e.now, flow.StagePrepping

@@ -112,7 +112,7 @@ func (e *Engine) onSynced(sy *flow.Synced) {
 	e.disownUnknown()
 	for id := flow.ID(0); id < e.table.Bound(); id++ {
 		f := e.table.At(id)
-		if f.UID != 0 && f.Seen < sy.Begin {
+		if f.UID != 0 && f.Seen < sy.Begin && !f.Has(flow.FlagAlone) {
 			e.end(id, flow.CauseConntrackDestroyed)
 		}
 	}

@@ -33,6 +33,9 @@ import (
 //	hop N                        the next hop's MAC ends in N from now on
 //	dirty CAUSE ID ...           answers no longer hold
 //	ruleset                      netfilter's rules change
+//	drops CEILING                so many flows may be dropped for netfilter, 10 s each
+//	marks offload=N never=N drop=N   bits of the conntrack mark that decide
+//	dropped TUPLE [dir=reply]    netfilter drops many of its packets
 //	heavy TUPLE packets=N        the observer has seen so many packets
 //	count N [SRC]                every rule forwards N packets (or those from SRC), and is read
 //	wait DURATION                time passes
@@ -153,6 +156,36 @@ var verbs = map[string]func(*world, []string) error{
 	},
 	"ruleset": func(w *world, _ []string) error {
 		w.eng.Step(flow.Ruleset{At: w.now, Text: "the ruleset was changed"})
+		return nil
+	},
+	"drops": func(w *world, args []string) (err error) {
+		w.opts.DropLife = 10 * time.Second
+		w.opts.DropCeiling, err = strconv.Atoi(args[0])
+		w.eng.SetOptions(w.opts)
+		return err
+	},
+	"marks": func(w *world, args []string) error {
+		for _, a := range args {
+			k, v, _ := strings.Cut(a, "=")
+			n, err := strconv.ParseUint(v, 0, 32)
+			if err != nil {
+				return err
+			}
+			*map[string]*uint32{"offload": &w.opts.Marks.Offload, "never": &w.opts.Marks.Never, "drop": &w.opts.Marks.Drop}[k] = uint32(n)
+		}
+		w.eng.SetOptions(w.opts)
+		return nil
+	},
+	"dropped": func(w *world, args []string) error {
+		t, kv, err := tupleOf(args)
+		if err != nil {
+			return err
+		}
+		d := flow.Dropped{Orig: t, Reply: t.Reversed(), In: w.index["lan"], Packets: 100, At: w.now}
+		if kv["dir"] == "reply" {
+			d.Dir, d.In = flow.Reply, w.index["wan"]
+		}
+		w.eng.Step(d)
 		return nil
 	},
 	"heavy": func(w *world, args []string) error {

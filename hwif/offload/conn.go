@@ -80,6 +80,7 @@ func overtaken(f *flow.Flow, c *flow.Conn) bool { return c.At != 0 && c.At < f.C
 func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 	f := e.table.At(id)
 	old := f.Entry
+	f.Clear(flow.FlagAlone)
 	f.Seen = max(f.Seen, c.At)
 	n := &c.Entry
 	f.Entry.Status, f.Entry.Has = n.Status, old.Has|n.Has

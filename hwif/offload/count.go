@@ -57,7 +57,7 @@ func (e *Engine) count(s *flow.Stay, dir uint8, c hwif.Counter) bool {
 // no packet, would let the entry and its NAT mapping die.
 func (e *Engine) keepAlive(f *flow.Flow, s *flow.Stay) {
 	full := e.full(f)
-	if f.Has(flow.FlagEnded) || s.Expires-e.now > max(seconds(full)/2, 3*flow.Time(e.opts.Round)) {
+	if f.Flags&(flow.FlagEnded|flow.FlagAlone) != 0 || s.Expires-e.now > max(seconds(full)/2, 3*flow.Time(e.opts.Round)) {
 		return
 	}
 	s.Expires = e.now + seconds(full)

@@ -103,7 +103,7 @@ func (e *Engine) removed(id flow.ID, s *flow.Stay, d *Done) {
 func (e *Engine) answered(id flow.ID, f *flow.Flow, s *flow.Stay) {
 	r0, r1 := s.Rules[0], s.Rules[1]
 	switch {
-	case r0 == flow.RuleInHW && r1 == flow.RuleInHW:
+	case anyRule(s) && s.All(flow.RuleInHW):
 		if s.InAt == 0 {
 			e.entered(id, f, s)
 		}
@@ -127,6 +127,9 @@ func (e *Engine) answered(id flow.ID, f *flow.Flow, s *flow.Stay) {
 func (e *Engine) left(id flow.ID, f *flow.Flow, s *flow.Stay) {
 	delete(e.byGen, s.Gen)
 	e.resident--
+	if s.Verdict == flow.Drop {
+		e.dropping--
+	}
 	if s.InAt != 0 {
 		if s.Cause == flow.CauseNone {
 			s.Cause = flow.CausePolicyChanged
@@ -157,7 +160,7 @@ func (e *Engine) left(id flow.ID, f *flow.Flow, s *flow.Stay) {
 // handBack writes the time-out that the kernel would have left, and makes TCP
 // window tracking liberal for the way back. A closing entry keeps its timer.
 func (e *Engine) handBack(f *flow.Flow, s *flow.Stay) {
-	if f.Has(flow.FlagEnded) || flow.Eligible(&f.Entry).Has(flow.Closing) {
+	if f.Flags&(flow.FlagEnded|flow.FlagAlone) != 0 || flow.Eligible(&f.Entry).Has(flow.Closing) {
 		return
 	}
 	left := max(seconds(e.full(f))-(e.now-s.Moved), flow.Time(time.Second))

@@ -25,6 +25,13 @@ type Options struct {
 	// TCPTimeout and UDPTimeout are the kernel's full time-outs in seconds, for
 	// flows whose own was never announced. 432000 and 120, the kernel's defaults.
 	TCPTimeout, UDPTimeout uint32
+	// Marks are bits of the conntrack mark that decide over a flow.
+	Marks Marks
+	// DropLife is how long a flow that netfilter was seen dropping is dropped by
+	// hardware before the kernel is asked again; 10 s.
+	DropLife time.Duration
+	// DropCeiling is the most flows that are dropped by hardware at once; 0 lets none.
+	DropCeiling int
 	// Ruleset is what a change of netfilter's rules means for flows that are known.
 	Ruleset RulesetPolicy
 	// Grace is how long rules found at the start wait for their flow before they
@@ -43,6 +50,7 @@ func (o Options) withDefaults() Options {
 	def(&o.BackoffMin, 5*time.Second)
 	def(&o.BackoffMax, 5*time.Minute)
 	def(&o.Grace, 10*time.Second)
+	def(&o.DropLife, 10*time.Second)
 	if o.TCPTimeout == 0 {
 		o.TCPTimeout = 432000
 	}
@@ -96,6 +104,7 @@ type Engine struct {
 	log      changeLog
 	stats    Stats
 	resident int
+	dropping int          // of them, those that hardware drops
 	input    policy.Input // scratch of verdict
 }
 
@@ -171,6 +180,8 @@ func (e *Engine) Step(ev flow.Event) {
 		e.dirty(&ev)
 	case flow.Heavy:
 		e.heavy(&ev)
+	case flow.Dropped:
+		e.dropped(&ev)
 	case flow.Ruleset:
 		e.ruleset(&ev)
 	case flow.Prepared:

@@ -35,8 +35,11 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 		x.Stages = append(x.Stages, Stage{Name: name, OK: rs == 0, Reasons: rs, Text: fmt.Sprintf(format, args...)})
 	}
 	add("flow", 0, "#%d %s, known for %s", v.UID, tracked(&v.Entry), ago(e.now-v.Created))
-	rs := flow.Eligible(&v.Entry)
-	add("eligible", rs, "%s", okOr(rs, "conntrack has settled it"))
+	rs, well := flow.Eligible(&v.Entry), "conntrack has settled it"
+	if v.Verdict == flow.Drop {
+		rs, well = flow.Droppable(&v.Entry, f.Has(flow.FlagAlone)), "hardware may drop it"
+	}
+	add("eligible", rs, "%s", okOr(rs, well))
 	e.explainIntent(add, &v)
 	e.explainRoute(add, f, &v)
 	e.explainPolicy(add, f)
@@ -105,6 +108,12 @@ func (e *Engine) explainRoute(add func(string, flow.Reasons, string, ...any), f 
 		add("route", s.Refusal, "%s", okOr(s.Refusal, "")+paren(v.Text))
 	default:
 		for d := flow.Orig; d <= flow.Reply; d++ {
+			if s.Verdict == flow.Drop {
+				if s.Wants(int(d)) {
+					add("route", 0, "%-5s %s, and no further", d, e.routeText(&v.Routes[d]))
+				}
+				continue
+			}
 			add("route", 0, "%-5s %s via %s, %s", d, e.routeText(&v.Routes[d]), v.Nexthop[d].Netip(v.Entry.Orig.Family), e.evidenceText(v, d))
 		}
 	}
@@ -148,6 +157,14 @@ func (e *Engine) routeText(r *flow.Route) string {
 }
 
 func (e *Engine) explainPolicy(add func(string, flow.Reasons, string, ...any), f *flow.Flow) {
+	if s := e.stay(f); s != nil && s.Verdict == flow.Drop {
+		text := "its conntrack mark says drop"
+		if f.Has(flow.FlagDropped) {
+			text = fmt.Sprintf("netfilter keeps dropping it; the kernel is asked again in %s", ago(s.DropEnd-e.now))
+		}
+		add("policy", 0, "%s", text)
+		return
+	}
 	name := fmt.Sprint(e.opts.Policy)
 	if s := e.stay(f); s != nil && s.Stage != flow.StageIdle {
 		add("policy", 0, "%s: admitted, %d packets by the kernel", name, f.Packets())
@@ -170,13 +187,15 @@ func (e *Engine) explainPlan(add func(string, flow.Reasons, string, ...any), f *
 		return
 	}
 	var pair plan.Pair
-	in := plan.Input{Entry: &f.Entry, Routes: &s.Routes, Caps: &e.devices[s.Device].caps, Gen: s.Gen}
+	in := plan.Input{Entry: &f.Entry, Routes: &s.Routes, Caps: &e.devices[s.Device].caps, Gen: s.Gen, Verdict: s.Verdict, Dirs: s.Dirs}
 	if rs, text := plan.Compile(in, &pair); rs != 0 {
 		add("plan", rs, "%s", text)
 		return
 	}
 	for d := flow.Orig; d <= flow.Reply; d++ {
-		add("plan", 0, "%-5s %s", d, pair[d].String())
+		if s.Wants(int(d)) {
+			add("plan", 0, "%-5s %s", d, pair[d].String())
+		}
 	}
 }
 

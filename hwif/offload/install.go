@@ -2,6 +2,7 @@ package offload
 
 import (
 	"fmt"
+	"math/bits"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -10,7 +11,8 @@ import (
 
 // compile fills e.pair with the flow's rules.
 func (e *Engine) compile(f *flow.Flow, s *flow.Stay) (flow.Reasons, string) {
-	return plan.Compile(plan.Input{Entry: &f.Entry, Routes: &s.Routes, Caps: &e.devices[s.Device].caps, Gen: s.Gen}, &e.pair)
+	return plan.Compile(plan.Input{Entry: &f.Entry, Routes: &s.Routes, Caps: &e.devices[s.Device].caps, Gen: s.Gen,
+		Verdict: s.Verdict, Dirs: s.Dirs}, &e.pair)
 }
 
 // fits asks the plan and the table.
@@ -28,7 +30,7 @@ func (e *Engine) fits(f *flow.Flow, s *flow.Stay) obstacle {
 	if rs, text := e.compile(f, s); rs != 0 {
 		return obstacle{rs, flow.StateRejected, flow.CausePolicyChanged, text}
 	}
-	if dev.caps.MaxRules > 0 && dev.used+2 > dev.caps.MaxRules && !e.canAdopt() {
+	if dev.caps.MaxRules > 0 && dev.used+bits.OnesCount8(s.Dirs) > dev.caps.MaxRules && !e.canAdopt(s) {
 		return obstacle{flow.Of(flow.TableFull), flow.StateCandidate, flow.CauseNone,
 			fmt.Sprintf("%d of %d rules in use", dev.used, dev.caps.MaxRules)}
 	}
@@ -105,20 +107,29 @@ func (e *Engine) install(id flow.ID, f *flow.Flow, s *flow.Stay) {
 		return
 	}
 	for d := range s.Rules {
+		if !s.Wants(d) {
+			continue
+		}
 		s.Rules[d] = flow.RuleSent
 		s.Last[d] = hwif.Counter{}
 		e.ready.Ops = append(e.ready.Ops, hwif.Op{Kind: hwif.OpInstall, Device: s.Device, Rule: e.pair[d],
 			Token: hwif.Token{Flow: uint32(id), Dir: uint8(d), Gen: s.Gen}})
 	}
 	e.byGen[s.Gen] = id
-	e.devices[s.Device].used += 2
+	e.devices[s.Device].used += bits.OnesCount8(s.Dirs)
 	e.resident++
+	if s.Verdict == flow.Drop {
+		e.dropping++
+	}
 	f.Reasons = e.recount(f.Reasons, 0)
 	e.setState(id, f, flow.StatePending)
 }
 
 // canAdopt reports whether e.pair was found in hardware: it needs no room.
-func (e *Engine) canAdopt() bool {
+func (e *Engine) canAdopt(s *flow.Stay) bool {
+	if s.Verdict != flow.Forward {
+		return false // it ends with its daemon
+	}
 	a, ok0 := e.found[e.pair[0].Match]
 	b, ok1 := e.found[e.pair[1].Match]
 	return ok0 && ok1 && a.Presence == hwif.InHW && b.Presence == hwif.InHW &&
@@ -129,7 +140,7 @@ func (e *Engine) canAdopt() bool {
 // adopt takes over rules of an earlier daemon that do exactly what ours would.
 // Others with the same matches are in the way and leave first.
 func (e *Engine) adopt(id flow.ID, f *flow.Flow, s *flow.Stay) bool {
-	if e.canAdopt() {
+	if e.canAdopt(s) {
 		s.Gen = e.found[e.pair[0].Match].Rule.Cookie.Gen()
 		for d := range s.Rules {
 			s.Rules[d] = flow.RuleInHW
@@ -144,6 +155,9 @@ func (e *Engine) adopt(id flow.ID, f *flow.Flow, s *flow.Stay) bool {
 		return true
 	}
 	for d := range e.pair {
+		if !s.Wants(d) {
+			continue
+		}
 		if _, ok := e.found[e.pair[d].Match]; ok {
 			e.dropGhost(e.pair[d].Match) // its removal comes before our install
 		}

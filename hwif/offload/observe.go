@@ -94,8 +94,9 @@ func (e *Engine) audit(dev hwif.DeviceID, began flow.Time, present map[hwif.Cook
 		if s.InAt == 0 || s.InAt >= began || s.Device != dev || s.Cause != flow.CauseNone {
 			continue
 		}
-		orig, reply := present[hwif.NewCookie(s.Gen, 0)], present[hwif.NewCookie(s.Gen, 1)]
-		if orig || reply {
+		orig := present[hwif.NewCookie(s.Gen, 0)] || !s.Wants(0)
+		reply := present[hwif.NewCookie(s.Gen, 1)] || !s.Wants(1)
+		if present[hwif.NewCookie(s.Gen, 0)] || present[hwif.NewCookie(s.Gen, 1)] {
 			left++
 		}
 		if !orig || !reply {

@@ -29,7 +29,15 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 	case e.paused != "":
 		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseOperator, e.paused}
 	}
-	if rs := flow.Eligible(&f.Entry); rs != 0 {
+	drops := s != nil && s.Verdict == flow.Drop
+	if ob := e.marked(f); ob.reasons != 0 {
+		return ob
+	}
+	rs := flow.Eligible(&f.Entry)
+	if drops {
+		rs = flow.Droppable(&f.Entry, f.Has(flow.FlagAlone))
+	}
+	if rs != 0 {
 		return obstacle{rs, ineligible(rs), ineligibleCause(rs), ""}
 	}
 	if f.Until > e.now {
@@ -42,11 +50,21 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 	if s != nil && s.Refusal != 0 {
 		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, e.texts[id]}
 	}
+	if drops && !anyRule(s) && e.dropping >= e.opts.DropCeiling && f.Entry.Mark&e.opts.Marks.Drop == 0 {
+		return obstacle{flow.Of(flow.CeilingReached), flow.StateCandidate, flow.CausePolicyChanged,
+			fmt.Sprintf("%d flows are dropped by hardware already", e.dropping)}
+	}
 	if s != nil && s.Stage != flow.StageIdle {
+		if drops {
+			return obstacle{}
+		}
 		return e.standing(f, s)
 	}
 	if !e.synced[flow.SourceConntrack] || !e.synced[flow.SourceRoute] {
 		return obstacle{flow.Of(flow.AgentPaused), flow.StateCandidate, flow.CauseNone, "waiting for the kernel's first listing"}
+	}
+	if drops || f.Entry.Mark&e.opts.Marks.Offload != 0 {
+		return obstacle{}
 	}
 	if f.Has(flow.FlagQuiet) && !f.Has(flow.FlagPinned) {
 		return obstacle{flow.Of(flow.BelowThreshold), flow.StateCandidate, flow.CauseIdle, ""}
@@ -71,7 +89,7 @@ func ineligibleCause(rs flow.Reasons) flow.Cause {
 // standing is for a flow that was admitted: the policy is asked again only about
 // one on trial, once its counters are there; otherwise it can but object.
 func (e *Engine) standing(f *flow.Flow, s *flow.Stay) obstacle {
-	if f.Has(flow.FlagPinned) {
+	if f.Has(flow.FlagPinned) || f.Entry.Mark&e.opts.Marks.Offload != 0 {
 		return obstacle{}
 	}
 	v := e.verdict(f)
@@ -148,6 +166,9 @@ func (e *Engine) verdict(f *flow.Flow) policy.Verdict {
 // placeable says why the routes' ports cannot carry the flow's rules.
 func (e *Engine) placeable(s *flow.Stay) (hwif.DeviceID, obstacle) {
 	var dev hwif.DeviceID
+	if s.Verdict == flow.Drop {
+		return e.placeableDrop(s)
+	}
 	no := func(r flow.Reason, format string, args ...any) (hwif.DeviceID, obstacle) {
 		return 0, obstacle{flow.Of(r), flow.StateRejected, flow.CauseFenced, fmt.Sprintf(format, args...)}
 	}

@@ -88,7 +88,7 @@ func (e *Engine) view(id flow.ID) View {
 		return v
 	}
 	v.HasRoutes, v.Routes, v.Nexthop, v.Evidence, v.RoutedAt = s.RoutedAt != 0, s.Routes, s.Nexthop, s.Evidence, s.RoutedAt
-	v.Device, v.Rules = s.Device, s.Rules
+	v.Verdict, v.Device, v.Rules = s.Verdict, s.Device, s.Rules
 	if anyRule(s) {
 		v.Cookies = cookies(s.Gen)
 	}

@@ -30,6 +30,7 @@ const settle = flow.Time(200e6)
 // ruleset takes in that the rules have changed.
 func (e *Engine) ruleset(r *flow.Ruleset) {
 	e.stats.Rulesets++
+	e.undrop()
 	if e.opts.Ruleset == RulesetKeep {
 		return
 	}
@@ -49,6 +50,17 @@ func (e *Engine) ruleset(r *flow.Ruleset) {
 		if e.opts.Ruleset == RulesetFlush {
 			e.stay(f).RelearnOnly = false
 			f.Base, f.Observed = e.forwarded(f), 0
+		}
+	}
+}
+
+// undrop puts every drop verdict that was learnt out of force.
+func (e *Engine) undrop() {
+	for n := uint32(1); n < e.stays.Bound(); n++ {
+		s := e.stays.At(n)
+		if f := e.table.At(s.Flow); s.DropEnd != 0 && f.Has(flow.FlagDropped) {
+			e.endDrop(s.Flow, f, s, flow.CauseRulesetChanged)
+			e.queue(s.Flow)
 		}
 	}
 }

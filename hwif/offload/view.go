@@ -26,6 +26,7 @@ type View struct {
 	Evidence  [2]flow.Evidence
 	RoutedAt  flow.Time // when they were learnt
 
+	Verdict   flow.Verdict // of its rules, those that are there or would be
 	Device    hwif.DeviceID
 	Rules     [2]RuleState // by flow.Dir
 	Cookies   [2]hwif.Cookie

@@ -17,12 +17,25 @@ type Input struct {
 	Routes *[2]flow.Route
 	Caps   *hwif.Caps
 	Gen    uint64 // goes into the cookies
+	// Verdict and Dirs say what the rules do, and which directions get one; the
+	// other's place in the Pair means nothing then. Dirs 0 is both.
+	Verdict flow.Verdict
+	Dirs    uint8
 }
 
 // Compile fills out with both rules. When reasons is not empty, out means
 // nothing and text says what was met.
 func Compile(in Input, out *Pair) (reasons flow.Reasons, text string) {
 	for d := flow.Orig; d <= flow.Reply; d++ {
+		if in.Dirs != 0 && in.Dirs&(1<<d) == 0 {
+			continue
+		}
+		if in.Verdict == flow.Drop {
+			if reasons, text := drop(&in, d, &out[d]); reasons != 0 {
+				return reasons, text
+			}
+			continue
+		}
 		r := &in.Routes[d]
 		if reason, text := unfit(r, in.Caps); reason != flow.ReasonNone {
 			return flow.Of(reason), d.String() + ": " + text
@@ -43,6 +56,25 @@ func Compile(in Input, out *Pair) (reasons flow.Reasons, text string) {
 		if err := in.Caps.Check(rule); err != nil {
 			return flow.Of(refusal(err, rule)), d.String() + ": " + err.Error()
 		}
+	}
+	return 0, ""
+}
+
+// drop makes the rule that ends one direction's packets. It takes those alone that a
+// rule to forward them would take: connections still open and close by the kernel.
+func drop(in *Input, d flow.Dir, rule *hwif.Rule) (flow.Reasons, string) {
+	r := &in.Routes[d]
+	switch {
+	case r.In == 0:
+		return flow.Of(flow.NoRoute), d.String() + ": no port"
+	case !r.InMAC.IsUnicast():
+		return flow.Of(flow.RouteUnsupported), fmt.Sprintf("%s: own MAC %s", d, r.InMAC)
+	}
+	arrives := in.Entry.Tuple(d)
+	*rule = hwif.Rule{Cookie: hwif.NewCookie(in.Gen, uint8(d)), Match: match(&arrives, r)}
+	rule.Actions.Set = hwif.ActionsOf(hwif.ActDrop)
+	if err := in.Caps.Check(rule); err != nil {
+		return flow.Of(refusal(err, rule)), d.String() + ": " + err.Error()
 	}
 	return 0, ""
 }

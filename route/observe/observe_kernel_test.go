@@ -319,6 +319,23 @@ func TestOwnTrafficIsNotSeen(t *testing.T) {
 	})
 }
 
+// TestDroppedInPart: a rule that lets some packets pass drops no flow.
+func TestDroppedInPart(t *testing.T) {
+	w := watch(t, Auto)
+	if err := w.ob.SetDropThreshold(50); err != nil {
+		t.Fatal(err)
+	}
+	e := w.echo(lab.Server4)
+	e.rounds(3)
+	if out, err := exec.Command("ip", "netns", "exec", w.lab.Router.Name, "nft", "insert", "rule", "inet", "lab", "forward", "udp", "dport", "7", "numgen", "inc", "mod", "10", "!=", "0", "drop").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for range 300 { // 270 are dropped, never more than 9 in a row
+		e.send()
+	}
+	w.sights(0)
+}
+
 // TestDropped: a direction that the ruleset drops at a high rate is told of once
 // per window; a slow one never.
 func TestDropped(t *testing.T) {

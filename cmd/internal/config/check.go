@@ -76,6 +76,25 @@ func (c *Config) policyFlaws() []flaw {
 	between(&out, "policy.min_packets", p.MinPackets, 0, 1_000_000_000)
 	out.within("policy.min_age", p.MinAge, 0, time.Hour)
 	between(&out, "policy.ceiling", p.Ceiling, 0, maxRules/2)
+	for _, pair := range []struct {
+		key  string
+		a, b uint32
+		name string
+	}{
+		{"policy.mark_never", p.MarkNever, p.MarkOffload, "offload"},
+		{"policy.mark_drop", p.MarkDrop, p.MarkOffload, "offload"},
+		{"policy.mark_drop", p.MarkDrop, p.MarkNever, "never"},
+	} {
+		if both := pair.a & pair.b; both != 0 {
+			out.add(pair.key, "has bits 0x%x in common with policy.mark_%s; a mark with them would say two things", both, pair.name)
+		}
+	}
+	between(&out, "policy.drop_packets", p.DropPackets, 0, 1_000_000_000)
+	between(&out, "policy.drop_ceiling", p.DropCeiling, 0, maxRules)
+	out.within("policy.drop_life", p.DropLife, time.Second, 5*time.Minute)
+	if p.DropPackets > 0 && p.DropCeiling == 0 {
+		out.add("policy.drop_ceiling", "is 0, so no flow would be dropped; set policy.drop_packets to 0 to turn it off")
+	}
 	out.oneOf("policy.ruleset", p.Ruleset, "relearn", "flush", "keep")
 	out.within("policy.idle", p.Idle, 5*time.Second, time.Hour)
 	if p.Idle > 0 && c.NIC.Count > 0 && p.Idle < 3*c.NIC.Count {

@@ -17,7 +17,7 @@ import (
 func TestDefault(t *testing.T) {
 	want := &Config{
 		NIC:       NIC{Driver: "xdp", Ports: []string{}, Count: time.Second, Settings: map[string]string{}},
-		Policy:    Policy{Name: "threshold", MinPackets: 16, MinAge: time.Second, Ruleset: "relearn", Idle: 30 * time.Second},
+		Policy:    Policy{Name: "threshold", MinPackets: 16, MinAge: time.Second, DropLife: 10 * time.Second, DropCeiling: 1024, Ruleset: "relearn", Idle: 30 * time.Second},
 		Conntrack: Conntrack{Events: true, Acct: true, ReceiveBuffer: 64 << 20, Relist: 5 * time.Second},
 		Route:     Route{Observer: "auto", Recheck: 30 * time.Second},
 		API:       API{Socket: "/run/shunt/shuntd.sock"},
@@ -135,7 +135,7 @@ func TestDiff(t *testing.T) {
 			v.Set(reflect.ValueOf([]string{"x"}))
 		case reflect.Map:
 			v.Set(reflect.ValueOf(map[string]string{"x": "y"}))
-		case reflect.Uint64:
+		case reflect.Uint32, reflect.Uint64:
 			v.SetUint(v.Uint() + 1)
 		default:
 			v.SetInt(v.Int() + 1)

@@ -39,7 +39,10 @@ func (d *daemon) thresholds(cfg *config.Config) error {
 	if d.observer == nil {
 		return nil
 	}
-	return d.observer.SetThreshold(heavyAt(&cfg.Policy))
+	if err := d.observer.SetThreshold(heavyAt(&cfg.Policy)); err != nil {
+		return err
+	}
+	return d.observer.SetDropThreshold(uint64(cfg.Policy.DropPackets))
 }
 
 // watching is ob as the resolver takes it: a nil pointer is no observer.

@@ -9,7 +9,14 @@ import (
 // engineOptions turns the configuration into the engine's words.
 func engineOptions(cfg *config.Config, from *sources) offload.Options {
 	tcp, udp := from.timeouts()
+	p := &cfg.Policy
+	ceiling := p.DropCeiling
+	if p.DropPackets == 0 {
+		ceiling = 0
+	}
 	return offload.Options{
+		Marks:    offload.Marks{Offload: p.MarkOffload, Never: p.MarkNever, Drop: p.MarkDrop},
+		DropLife: p.DropLife, DropCeiling: ceiling,
 		Policy: policyOf(&cfg.Policy), Idle: cfg.Policy.Idle, Round: cfg.NIC.Count,
 		TCPTimeout: tcp, UDPTimeout: udp, Ruleset: rulesetPolicies[cfg.Policy.Ruleset],
 	}

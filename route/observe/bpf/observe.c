@@ -98,6 +98,18 @@ static __always_inline __u64 packets_in(const struct sk_buff *skb)
 	return segs ? segs : 1;
 }
 
+/* passes takes back what was counted against a direction: one of which some packets
+ * pass, as by a rule with a limit, is not one that netfilter drops. */
+static __always_inline void passes(const struct direction *d)
+{
+	struct dropped *n = bpf_map_lookup_elem(&drops, d);
+
+	if (n) {
+		n->since = bpf_ktime_get_ns();
+		n->packets = 0;
+	}
+}
+
 static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 {
 	struct direction d = {};
@@ -114,6 +126,8 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 	direction_of(&d, ct, reply);
 	if (s)
 		s->packets++;
+	if (drop_threshold)
+		passes(&d);
 	t = bpf_map_lookup_elem(&tallies, &d);
 	if (!t) {
 		bpf_map_update_elem(&tallies, &d, &fresh, BPF_NOEXIST);
