@@ -18,7 +18,7 @@ V ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-vm generate generate-check lint fuzz clean
+.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-drop bench-vm test-route generate generate-check lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -56,6 +56,14 @@ bench: ## figures: events per second, allocations per event, bytes per flow
 bench-forward: build ## figure: small UDP frames by the emulated NIC against the kernel (root)
 	@scripts/packages.sh demo
 	bin/shunt-bench forward
+
+bench-drop: build ## figure: CPU time of a dropped flow, by the ruleset against a drop rule in the emulated NIC (root)
+	@scripts/packages.sh demo
+	bin/shunt-bench drop
+
+test-route: ## a network that changes at random, the NIC against the kernel: SEED=, STEPS= (1000), SETTLE= ms (root)
+	@scripts/packages.sh test
+	SEED='$(SEED)' STEPS='$(or $(STEPS),1000)' SETTLE='$(SETTLE)' $(GO) test -count=1 -tags netns -timeout 120m -v -run '^TestRandomNetwork$$' ./test
 
 demo-vm: ## the demo through an emulated switchdev card, on a stock kernel in qemu
 	@scripts/packages.sh vm

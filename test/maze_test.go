@@ -47,7 +47,13 @@ type walk struct {
 // flow's packet leaves with the NIC as it leaves without. SEED and STEPS choose
 // the run, SETTLE the milliseconds between a change and the look.
 func TestRandomNetwork(t *testing.T) {
-	seed := number(t, "SEED", uint64(time.Now().UnixNano()%1e9))
+	seed := uint64(1) // as part of all tests, always the same one
+	if _, asked := os.LookupEnv("SEED"); asked {
+		seed = number(t, "SEED", 0)
+	}
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano() % 1e9)
+	}
 	steps := int(number(t, "STEPS", 150))
 	settle := time.Duration(number(t, "SETTLE", 150)) * time.Millisecond
 	t.Logf("SEED=%d STEPS=%d", seed, steps)

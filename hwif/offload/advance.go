@@ -125,7 +125,7 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 			s.EventAt = e.eventAt
 		}
 		e.ready.Lookups = append(e.ready.Lookups, flow.Query{ID: id, Gen: s.Ask,
-			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f), Verdict: s.Verdict, In: s.DropIn})
+			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f, s), Verdict: s.Verdict, In: s.DropIn})
 		e.wait(id, f, flow.StateCandidate, flow.RouteUnobserved)
 	case s.Stage == flow.StageRouted, s.Stage == flow.StagePrepping && stale:
 		if ob := e.fits(f, s); ob.reasons != 0 {

@@ -66,9 +66,9 @@ func (e *Engine) undrop() {
 }
 
 // proof is the time after which a packet has to have been seen to pass: that of
-// the latest ruleset, for connections that are older.
-func (e *Engine) proof(f *flow.Flow) flow.Time {
-	if f.Created >= e.ruledAt {
+// the latest ruleset, for connections that are older and are to be forwarded.
+func (e *Engine) proof(f *flow.Flow, s *flow.Stay) flow.Time {
+	if f.Created >= e.ruledAt || s.Verdict == flow.Drop {
 		return 0
 	}
 	return e.ruledAt
