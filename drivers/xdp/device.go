@@ -40,7 +40,7 @@ func (d *Device) makeCaps(maxRules int) hwif.Caps {
 		Fields:   needFields | hwif.FieldsOf(hwif.FieldTCPFlags),
 		MaxRules: maxRules,
 		// One grace period serves the removes of one batch.
-		Batch:      256,
+		Batch:      1024,
 		Counters:   hwif.CountersFull,
 		Guarded:    true,
 		Persistent: d.pins != nil,

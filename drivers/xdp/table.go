@@ -13,7 +13,7 @@ import (
 type table struct {
 	rules, counts, holds *ebpf.Map
 	entries              map[hwif.Cookie]entry
-	free                 []uint32 // slots, all zeroed, the lowest last
+	free                 []uint32 // slots that were used, the lowest last; insert clears them
 	high                 uint32   // slots at and above were never used
 	limbo                []limbo
 	grace                *grace
@@ -67,6 +67,11 @@ func (t *table) insert(k *bpfRuleKey, v *bpfRuleValue) error {
 	if other, ok := t.entries[hwif.NewCookie(hwif.Cookie(v.Cookie).Gen(), hwif.Cookie(v.Cookie).Dir()^1)]; ok {
 		v.Pair = other.pair
 	}
+	if len(t.free) > 0 {
+		if err := t.wipe(slot); err != nil {
+			return err
+		}
+	}
 	if err := t.rules.Update(k, v, ebpf.UpdateNoExist); err != nil {
 		return fault("install", "", kindOf(err), err, "")
 	}
@@ -76,6 +81,19 @@ func (t *table) insert(k *bpfRuleKey, v *bpfRuleValue) error {
 		t.high++
 	}
 	t.entries[v.Cookie] = entry{key: *k, slot: slot, pair: v.Pair, outPort: v.OutPort}
+	return nil
+}
+
+// wipe zeroes a slot that was used. It is done for the next rule and not for the
+// last one: a removal may be urgent. The last one's partner may still use the hold;
+// to lose it is to forward as before, to keep it would hold up whoever comes next.
+func (t *table) wipe(slot uint32) error {
+	if err := t.counts.Put(slot, bpfRuleCount{}); err != nil {
+		return fault("install", "", kindOf(err), err, "clearing the counters")
+	}
+	if err := t.holds.Put(slot, uint64(0)); err != nil {
+		return fault("install", "", kindOf(err), err, "clearing the hold")
+	}
 	return nil
 }
 
@@ -109,14 +127,6 @@ func (t *table) settle() error {
 		var last bpfRuleCount
 		if err := t.counts.Lookup(l.slot, &last); err != nil {
 			return fault("remove", "", kindOf(err), err, "reading the last counters")
-		}
-		if err := t.counts.Put(l.slot, bpfRuleCount{}); err != nil {
-			return fault("remove", "", kindOf(err), err, "clearing the counters")
-		}
-		// The partner's rule may still use this hold. To lose it is to forward
-		// as before; to keep it would hold up whoever gets the slot next.
-		if err := t.holds.Put(l.slot, uint64(0)); err != nil {
-			return fault("remove", "", kindOf(err), err, "clearing the hold")
 		}
 		if l.result != nil {
 			l.result.Final = hwif.Counter{Packets: last.Packets, Bytes: last.Bytes}

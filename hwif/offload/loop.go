@@ -298,7 +298,7 @@ func (l *Loop) publish() {
 
 func (l *Loop) idle() bool {
 	for _, w := range l.workers {
-		if w.busy || len(w.pending) > 0 {
+		if !w.idle() {
 			return false
 		}
 	}

@@ -14,7 +14,7 @@ import (
 type worker struct {
 	dev     hwif.DeviceID
 	nic     *hwif.NIC
-	pending []hwif.Op
+	pending [2][]hwif.Op // removals, and installs
 	busy    bool
 	asked   readKind  // what the reader was asked and has not answered
 	again   readKind  // asked for meanwhile
@@ -56,16 +56,43 @@ func newWorker(dev hwif.DeviceID, nic *hwif.NIC) *worker {
 	return &worker{dev: dev, nic: nic, todo: make(chan []hwif.Op, 1), look: make(chan readKind, 1)}
 }
 
-func (w *worker) add(op hwif.Op) { w.pending = append(w.pending, op) }
+func (w *worker) add(op hwif.Op) {
+	k := 0
+	if op.Kind == hwif.OpInstall {
+		k = 1
+	}
+	w.pending[k] = append(w.pending[k], op)
+}
 
-// start hands the pending operations to the writer if it is free.
+// idle reports whether there is nothing to do.
+func (w *worker) idle() bool { return !w.busy && len(w.pending[0])+len(w.pending[1]) == 0 }
+
+// installsAtOnce bounds how long a removal may wait behind installs.
+const installsAtOnce = 512
+
+// start hands pending operations to the writer if it is free: all removals, and
+// installs only when there is none. Of two operations on one rule the second is
+// wanted only once the first has been answered, so their order is safe.
 func (w *worker) start() {
-	if w.busy || len(w.pending) == 0 {
+	if w.busy {
 		return
 	}
-	w.busy = true
-	w.todo <- w.pending
-	w.pending, w.spare = w.spare[:0], nil
+	ops := w.spare[:0]
+	if len(w.pending[0]) > 0 {
+		ops = append(ops, w.pending[0]...)
+		w.pending[0] = w.pending[0][:0]
+	} else {
+		n := min(len(w.pending[1]), installsAtOnce)
+		ops = append(ops, w.pending[1][:n]...)
+		if w.pending[1] = w.pending[1][n:]; len(w.pending[1]) == 0 {
+			w.pending[1] = nil
+		}
+	}
+	if len(ops) == 0 {
+		return
+	}
+	w.busy, w.spare = true, nil
+	w.todo <- ops
 }
 
 // finished takes the buffer of a batch back.
