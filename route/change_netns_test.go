@@ -52,6 +52,8 @@ func TestChange(t *testing.T) {
 		"port mtu":           {"", "ip link set r2 mtu 1400", flow.CauseMTUChanged, []flow.ID{3, 5, 6}, "r2 changed its MTU from 1500 to 1400"},
 		"port mac":           {"", "ip link set r2 address 02:00:00:00:00:77", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its address"},
 		"into a bridge":      {"ip link add br0 type bridge", "ip link set r2 master br0", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its master"},
+		"shaped":             {"", "tc qdisc add dev r2 root htb", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to htb"},
+		"plain queue":        {"", "tc qdisc add dev r2 root pfifo_fast", flow.CauseNone, nil, ""},
 		"link down":          {"", "ip link set r2 down", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2 went down"},
 		"carrier lost":       {"", "ip netns exec %peer ip link set p2 down", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2 went down"},
 		"removed":            {"", "ip link del r2", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2"},
@@ -75,7 +77,7 @@ func TestChange(t *testing.T) {
 			if tc.prepare != "" {
 				l.sh(tc.prepare)
 			}
-			w := l.start(Options{Recheck: -1})
+			w := l.start(Options{Recheck: -1, WatchTC: true})
 			w.good(w.ask(base()...))
 			w.exactly(flow.CauseNone)
 			before := w.Stats().Judged

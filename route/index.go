@@ -170,6 +170,16 @@ func (x *index) within(prefix netip.Prefix, f func(t *tracked)) {
 	}
 }
 
+// chosen lists the flows of which a packet was seen choosing a leg.
+func (x *index) chosen() (ids []flow.ID) {
+	for i := range x.flows {
+		if t := &x.flows[i]; t.live && x.paths.all[t.path[0]].Legs|x.paths.all[t.path[1]].Legs != 0 {
+			ids = append(ids, flow.ID(i))
+		}
+	}
+	return ids
+}
+
 // ofFamily lists every flow of a family.
 func (x *index) ofFamily(f hwif.Family) (ids []flow.ID) {
 	for i := range x.flows {

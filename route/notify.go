@@ -82,6 +82,14 @@ func (c *core) message(m *rtnl.Msg) {
 			c.ask.forget()
 			c.sweep(v.Family, "forwarding configuration changed on "+c.confName(v.Ifindex))
 		}
+	case unix.RTM_NEWQDISC, unix.RTM_DELQDISC:
+		if i, ok := rtnl.ParseRootQdisc(m.Body); ok {
+			if l, err := c.host.Link(i); err == nil { // it has gone meanwhile: its own notification says so
+				c.onLink(&l, false)
+			}
+		}
+	case rtmNewNexthopBucket:
+		c.dirty(c.index.chosen(), flow.CauseRouteChanged, "a resilient nexthop group moved a bucket", c.now)
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		c.ask.forget()
 		c.sweepAll("a nexthop object changed") // a group has no family
@@ -208,6 +216,16 @@ func (c *core) linkChanged(old, l *rtnl.Link) {
 	}
 }
 
+// rtmNewNexthopBucket is RTM_NEWNEXTHOPBUCKET (include/uapi/linux/rtnetlink.h).
+const rtmNewNexthopBucket = 116
+
+func or(s, other string) string {
+	if s == "" {
+		return other
+	}
+	return s
+}
+
 func difference(a, b *rtnl.Link) string {
 	switch {
 	case a.MTU != b.MTU:
@@ -216,6 +234,10 @@ func difference(a, b *rtnl.Link) string {
 		return fmt.Sprintf(" its address from %s to %s", a.MAC, b.MAC)
 	case a.Master != b.Master:
 		return " its master"
+	case a.Shaper != b.Shaper:
+		return " its queueing discipline to " + or(b.Shaper, "a plain one")
+	case a.XDP != b.XDP:
+		return " its XDP program"
 	}
 	return ""
 }

@@ -15,6 +15,7 @@ type picture struct {
 	rules    [2]ruleSummary     // by famIndex
 	ports    map[hwif.Ifindex]hwif.Port
 	tos      tosRoutes
+	ownXDP   bool // XDP programs on ports are the device's
 	policies []rtnl.Policy
 	// ipsecFault is why the policies are not known, empty when they are.
 	ipsecFault  string

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,9 +31,23 @@ type Options struct {
 	// conntrack mark before routing, so that Query.Mark speaks for rules by
 	// fwmark. Otherwise such rules make flows route_unobserved.
 	MarkIsConntrack bool
+	// WatchTC has changes of a port's queueing discipline noticed at once and not with
+	// the next round. It costs whoever writes tc filters: not for a device that does.
+	WatchTC bool
+	// OwnXDP says that the XDP programs on the ports are the device's own. Others see
+	// packets that hardware would take past them.
+	OwnXDP bool
+	deafTo int // a group that is left out, or the policies and the ruleset: tests show that it is missed
 	// Observer shows the packets themselves; nil leaves it to the tables, which
 	// answer for less. The Resolver runs it; its owner closes it after Run.
 	Observer Observer
+}
+
+// deafToPolicies leaves out what is not of NETLINK_ROUTE.
+const deafToPolicies = -1
+
+func (o *Options) groups() []int {
+	return slices.DeleteFunc(rtnl.Groups(o.WatchTC), func(g int) bool { return g == o.deafTo })
 }
 
 // Observer is *observe.Observer.
@@ -96,7 +111,7 @@ func Open(opts Options) (*Resolver, error) {
 	if opts.RcvBuf <= 0 {
 		opts.RcvBuf = defaultRcvBuf
 	}
-	m, err := rtnl.NewMonitor(opts.RcvBuf)
+	m, err := rtnl.NewMonitor(opts.RcvBuf, opts.groups())
 	if err != nil {
 		return nil, fmt.Errorf("watch routes: %w", err)
 	}
@@ -107,8 +122,12 @@ func Open(opts Options) (*Resolver, error) {
 	}
 	r.core = newCore(r.conn.Lookup, opts.MarkIsConntrack)
 	r.core.host = kernel{r.conn}
+	r.core.view.ownXDP = opts.OwnXDP
 	if opts.Observer != nil {
 		r.core.await.watcher = opts.Observer
+	}
+	if opts.deafTo == deafToPolicies {
+		return r, nil
 	}
 	if err := r.openXFRM(); err != nil {
 		r.Close()

@@ -20,6 +20,8 @@ type side struct {
 	vlan   hwif.VLAN
 	mac    hwif.MAC // of l3, not of the port
 	mtu    uint16   // of l3, bytes of L3
+	shaper string   // a root qdisc on the way that is not a plain one
+	xdp    string   // an interface with somebody's XDP program
 }
 
 const vlan8021Q = 0x8100 // ETH_P_8021Q
@@ -40,6 +42,7 @@ func (p *picture) stack(dev hwif.Ifindex, f hwif.Family) (side, flow.Reason, str
 	if r, text := p.unfit(&l); r != flow.ReasonNone {
 		return s, r, text
 	}
+	p.passing(&s, &l)
 	bottom := l
 	if l.Kind == "vlan" {
 		switch {
@@ -60,6 +63,7 @@ func (p *picture) stack(dev hwif.Ifindex, f hwif.Family) (side, flow.Reason, str
 			return s, r, text
 		}
 		s.vlan, s.port = l.VLAN, bottom.Index
+		p.passing(&s, &bottom)
 	}
 	port, ok := p.ports[s.port]
 	switch {
@@ -72,6 +76,16 @@ func (p *picture) stack(dev hwif.Ifindex, f hwif.Family) (side, flow.Reason, str
 	}
 	s.device = port.Device
 	return s, flow.ReasonNone, ""
+}
+
+// passing notes what hardware would take packets past.
+func (p *picture) passing(s *side, l *rtnl.Link) {
+	if l.Shaper != "" {
+		s.shaper = fmt.Sprintf("%s has the queueing discipline %s", l.Name, l.Shaper)
+	}
+	if l.XDP && !p.ownXDP {
+		s.xdp = l.Name
+	}
 }
 
 // unfit is what rules an interface out wherever it stands in a stack.

@@ -157,6 +157,12 @@ func (p *picture) after(j *job) {
 	}
 	for d := range ends {
 		in, out := &ends[d][0], &ends[d][1]
+		if out.shaper != "" {
+			j.refuse(flow.OffloadDisabledOnPort, "%s, which hardware would send past", out.shaper)
+		}
+		if in.xdp != "" {
+			j.refuse(flow.OffloadDisabledOnPort, "%s has an XDP program that is not shunt's, which hardware would take packets past", in.xdp)
+		}
 		if in.l3 == out.l3 {
 			j.refuse(flow.RouteUnsupported, "packets would leave by %s, where they came in: redirects are the kernel's", p.name(in.l3))
 		} else if j.v.reasons == 0 && (in.device != out.device || in.device != ends[0][0].device) {

@@ -60,7 +60,9 @@ func TestMarksDecide(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.await(tr, "it has too few packets", func(f *shuntv1.Flow) bool { return len(f.Reasons) == 1 && f.Reasons[0] == shuntv1.Reason_REASON_BELOW_THRESHOLD })
+	s.await(tr, "it has too few packets", func(f *shuntv1.Flow) bool {
+		return len(f.Reasons) == 1 && f.Reasons[0] == shuntv1.Reason_REASON_BELOW_THRESHOLD
+	})
 	mark("0x10000/0xffff0000")
 	s.active(tr)
 	mark("0x40000/0xffff0000")

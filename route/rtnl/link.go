@@ -23,7 +23,19 @@ type Link struct {
 	MAC       hwif.MAC     // IFLA_ADDRESS
 	Foreign   bool         // IFLA_LINK_NETNSID: Parent is in another namespace
 	EgressQoS bool         // IFLA_VLAN_EGRESS_QOS is not empty: PCP follows the packet's priority
+	XDP       bool         // IFLA_XDP_ATTACHED: an XDP program sees what comes in
+	Shaper    string       // IFLA_QDISC, when the root qdisc may hold back, reorder by class or drop; else empty
 }
+
+// Qdiscs that only queue, and those of an interface without one: what hardware
+// sends past them would have been sent all the same.
+var plainQdiscs = map[string]bool{"": true, "noop": true, "noqueue": true, "mq": true, "pfifo_fast": true, "pfifo": true,
+	"bfifo": true, "fq": true, "fq_codel": true, "pfifo_head_drop": true}
+
+const (
+	iflaXDP         = 43 // IFLA_XDP
+	iflaXDPAttached = 2  // IFLA_XDP_ATTACHED
+)
 
 // Up reports whether the interface is up and has carrier.
 func (l *Link) Up() bool {
@@ -60,6 +72,16 @@ func ParseLink(b []byte, gone bool) (l Link, ok bool) {
 		case unix.IFLA_ADDRESS:
 			if len(v) == len(l.MAC) {
 				copy(l.MAC[:], v)
+			}
+		case unix.IFLA_QDISC:
+			if kind := cstring(v); !plainQdiscs[kind] {
+				l.Shaper = kind
+			}
+		case iflaXDP:
+			for typ, v := range attrs(v) {
+				if typ == iflaXDPAttached && len(v) > 0 {
+					l.XDP = v[0] != 0
+				}
 			}
 		case unix.IFLA_LINKINFO:
 			l.info(v)

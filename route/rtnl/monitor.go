@@ -31,11 +31,21 @@ const (
 // bounds one message.
 const noticeLen = 128 << 10
 
-// groups of NETLINK_ROUTE. Group 33 and up can't be joined at bind, so none is.
-var groups = []int{
-	unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
-	unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
-	unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+// Groups are those of NETLINK_ROUTE that an answer may depend on: links,
+// neighbours, addresses, routes, rules, forwarding configuration and nexthops.
+//
+// With tc qdiscs as well. Wherever filters are written, as into a card, a listener to
+// them costs the writer an announcement of each.
+func Groups(tc bool) []int {
+	out := []int{
+		unix.RTNLGRP_LINK, unix.RTNLGRP_NEIGH, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE,
+		unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF, unix.RTNLGRP_NEXTHOP,
+	}
+	if tc {
+		out = append(out, unix.RTNLGRP_TC)
+	}
+	return out
 }
 
 // Monitor is a socket for notifications. Read is for one goroutine; Close may
@@ -48,23 +58,22 @@ type Monitor struct {
 	closed atomic.Bool
 }
 
-// NewMonitor subscribes to links, neighbours, addresses, routes, rules,
-// nexthops and forwarding configuration in the calling thread's namespace.
-func NewMonitor(rcvBuf int) (*Monitor, error) {
+// NewMonitor subscribes to groups of NETLINK_ROUTE in the calling thread's namespace.
+// Groups above 32 can't be joined at bind, so none is.
+func NewMonitor(rcvBuf int, groups []int) (*Monitor, error) {
 	fd, err := open(unix.NETLINK_ROUTE, rcvBuf)
 	if err != nil {
 		return nil, fmt.Errorf("open rtnetlink notification socket: %w", err)
 	}
 	for _, g := range groups {
-		if err := join(fd, g); err != nil {
+		err := join(fd, g)
+		if g == unix.RTNLGRP_NEXTHOP && errors.Is(err, unix.EINVAL) {
+			continue // before Linux 5.3 there are no nexthop objects, and no such group
+		}
+		if err != nil {
 			unix.Close(fd)
 			return nil, err
 		}
-	}
-	// Before Linux 5.3 there are no nexthop objects, and no such group.
-	if err := join(fd, unix.RTNLGRP_NEXTHOP); err != nil && !errors.Is(err, unix.EINVAL) {
-		unix.Close(fd)
-		return nil, err
 	}
 	return monitor(fd, "rtnetlink", OfRoute)
 }

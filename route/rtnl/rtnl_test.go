@@ -272,7 +272,7 @@ func TestConn(t *testing.T) {
 
 // TestMonitorCloses holds that Close ends a Read that waits.
 func TestMonitorCloses(t *testing.T) {
-	m, err := NewMonitor(1 << 16)
+	m, err := NewMonitor(1<<16, Groups(true))
 	if err != nil {
 		t.Fatal(err)
 	}

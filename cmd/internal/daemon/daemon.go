@@ -141,7 +141,7 @@ func (d *daemon) openKernel(ctx context.Context, driver hwif.Driver) (err error)
 	if d.nic, err = openDevice(ctx, driver, d.cfg, []string{note}, d.log); err != nil {
 		return err
 	}
-	d.sources, err = kernelSources(d.cfg, d.observer, d.clock, d.log)
+	d.sources, err = kernelSources(d.cfg, driver.Name(), d.observer, d.clock, d.log)
 	return err
 }
 

@@ -26,9 +26,12 @@ type sources struct {
 	close    func() error                // after the loop has ended
 }
 
+// xdpDriver is the driver that is an XDP program itself, and writes no tc filter.
+const xdpDriver = "xdp"
+
 // kernelSources follow the running kernel, in the calling thread's network
 // namespace.
-func kernelSources(cfg *config.Config, ob *observe.Observer, clk clock, log *slog.Logger) (*sources, error) {
+func kernelSources(cfg *config.Config, driver string, ob *observe.Observer, clk clock, log *slog.Logger) (*sources, error) {
 	ct, err := conntrack.Open(conntrack.Options{
 		Log: log, Clock: clk.now, RcvBuf: cfg.Conntrack.ReceiveBuffer,
 		SetEvents: cfg.Conntrack.Events, Counters: cfg.Conntrack.Acct,
@@ -42,6 +45,7 @@ func kernelSources(cfg *config.Config, ob *observe.Observer, clk clock, log *slo
 	}
 	rt, err := route.Open(route.Options{
 		Log: log, Clock: clk.now, Recheck: recheck, MarkIsConntrack: cfg.Route.MarkIsConntrack, Observer: watching(ob),
+		WatchTC: driver == xdpDriver, OwnXDP: driver == xdpDriver,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open route: %w", err), ct.Close())

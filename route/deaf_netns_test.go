@@ -1,0 +1,73 @@
+//go:build netns
+
+package route
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/shunt-offload/shunt/hwif/flow"
+)
+
+// TestEverySubscriptionIsNeeded: without the one that tells of it, a change is
+// missed; with it, it is not. Addresses are told of as routes of table local too, so
+// that theirs alone is never what a flow depends on.
+func TestEverySubscriptionIsNeeded(t *testing.T) {
+	const nexthop = "ip nexthop add id 5 via 10.0.2.2 dev r2; ip route replace 203.0.113.0/24 nhid 5"
+	for name, tc := range map[string]struct {
+		group           int
+		prepare, change string
+		dirty           flow.ID
+	}{
+		"links":              {unix.RTNLGRP_LINK, "", "ip link set r2 mtu 1400", 3},
+		"neighbours":         {unix.RTNLGRP_NEIGH, "", "ip neigh replace 10.0.2.2 lladdr 02:00:00:00:00:66 dev r2 nud permanent", 3},
+		"IPv4 routes":        {unix.RTNLGRP_IPV4_ROUTE, "", "ip route add blackhole 203.0.113.9", 3},
+		"IPv6 routes":        {unix.RTNLGRP_IPV6_ROUTE, "", "ip -6 route add blackhole 2001:db8:2::9", 5},
+		"IPv4 rules":         {unix.RTNLGRP_IPV4_RULE, "", "ip rule add to 203.0.113.9 prohibit", 3},
+		"IPv6 rules":         {unix.RTNLGRP_IPV6_RULE, "", "ip -6 rule add to 2001:db8:2::9 prohibit", 5},
+		"IPv4 configuration": {unix.RTNLGRP_IPV4_NETCONF, "", "sysctl -qw net.ipv4.conf.r0.forwarding=0", 3},
+		"IPv6 configuration": {unix.RTNLGRP_IPV6_NETCONF, "", "sysctl -qw net.ipv6.conf.all.forwarding=0", 5},
+		"nexthops":           {unix.RTNLGRP_NEXTHOP, nexthop, "ip nexthop del id 5", 3},
+		"qdiscs":             {unix.RTNLGRP_TC, "", "tc qdisc add dev r2 root htb", 3},
+		"IPsec policies":     {deafToPolicies, "", "ip xfrm policy add src 10.0.0.0/24 dst 203.0.113.0/24 dir fwd action block", 3},
+		"the ruleset":        {deafToPolicies, "", "nft add table inet t", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, deaf := range []int{tc.group, 0} {
+				l := newLab(t)
+				if tc.prepare != "" {
+					l.sh(tc.prepare)
+				}
+				w := l.start(Options{Recheck: -1, WatchTC: true, deafTo: deaf})
+				w.good(w.ask(base()...))
+				l.sh(tc.change)
+				if deaf == unix.RTNLGRP_NEIGH {
+					time.Sleep(300 * time.Millisecond) // settled would wait for a neighbour
+				} else {
+					w.settled()
+				}
+				time.Sleep(50 * time.Millisecond) // other sockets have no order among them
+				heard := false
+				for len(w.events) > 0 {
+					w.said = append(w.said, <-w.events)
+				}
+				for _, e := range w.said {
+					switch e := e.(type) {
+					case flow.Dirty:
+						for _, id := range e.IDs {
+							heard = heard || id == tc.dirty
+						}
+					case flow.Ruleset:
+						heard = heard || tc.dirty == 0
+					}
+				}
+				if want := deaf == 0; heard != want {
+					t.Errorf("deaf to group %d: heard of the change: %v, want %v; said %v", deaf, heard, want, w.said)
+				}
+			}
+		})
+	}
+}
