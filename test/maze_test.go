@@ -39,6 +39,7 @@ type walk struct {
 	steps []*maze.Step
 
 	mismatches, transients int
+	seen                   map[string]int // frames of flows in the NIC by what their routes rest on
 	probes, inNIC          uint64         // frames that the kernel forwards, and those of them whose flow was in the NIC
 	why                    map[string]int // reasons of the others
 }
@@ -61,7 +62,7 @@ func TestRandomNetwork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{T: t, m: m, seed: seed, why: map[string]int{}}
+	w := &walk{T: t, m: m, seed: seed, why: map[string]int{}, seen: map[string]int{}}
 	s := &stage{T: t, Lab: m.Lab, dir: t.TempDir()}
 	t.Cleanup(func() { m.Close(); s.keepLogs() })
 	var ports []string
@@ -77,12 +78,18 @@ func TestRandomNetwork(t *testing.T) {
 			break
 		}
 	}
+	fmt.Printf("in the NIC: %v\n", w.seen)
 	share := 100 * float64(w.inNIC) / float64(max(w.probes, 1))
 	fmt.Printf("steps taken:%s\nforwarded by the kernel, and not in the NIC: %v\n", m.Taken(), w.why)
 	fmt.Printf("figure route_steps %d steps\nfigure route_mismatches %d flows\nfigure route_transients %d flows\nfigure route_probes_in_nic %.1f %%\n",
 		len(w.steps), w.mismatches, w.transients, share)
 	if share < 20 {
 		t.Errorf("only %.1f %% of %d frames were the NIC's: this run proves little", share, w.probes)
+	}
+	for _, name := range []string{"learnt from packets", "multipath", "by mark", "asymmetric"} {
+		if steps >= 100 && w.seen[name] == 0 {
+			t.Errorf("no frame of a flow in the NIC was %s: this run proves nothing about them", name)
+		}
 	}
 	if u := m.Untaken(); steps >= 1000 && len(u) > 0 {
 		t.Errorf("the kernel never took a step of kind %v", u)
@@ -186,12 +193,26 @@ func (w *walk) step(n int, settle time.Duration) {
 			w.why["no flow"]++
 		case rig.InNIC(f.Orig) && rig.InNIC(f.Reply):
 			w.inNIC++
+			w.note(f)
 		default:
 			text := f.Text
 			if len(text) > 25 && !strings.Contains(text, "seen leaving") {
 				text = text[len(text)-25:]
 			}
 			w.why[rig.ReasonWords(f.Reasons)+" "+text]++
+		}
+	}
+}
+
+// note counts a frame of a flow that the tables alone would not have let in.
+func (w *walk) note(f *shuntv1.Flow) {
+	o, r := f.Orig.Route, f.Reply.Route
+	for name, is := range map[string]bool{
+		"learnt from packets": o.GetLearnt() == shuntv1.Learnt_LEARNT_PACKET && r.GetLearnt() == shuntv1.Learnt_LEARNT_PACKET,
+		"multipath":           o.GetLegs()+r.GetLegs() != 0, "by mark": o.GetMark()+r.GetMark() != 0, "asymmetric": o.GetOutIfindex() != r.GetInIfindex(),
+	} {
+		if is {
+			w.seen[name]++
 		}
 	}
 }
