@@ -24,7 +24,7 @@ func (v *verdict) same(w *verdict) bool {
 
 // cause says in which respect two verdicts differ.
 func (v *verdict) cause(now *verdict) flow.Cause {
-	if v.path == now.path || (v.reasons | now.reasons).Without(flow.NeighbourUnresolved) != v.reasons&now.reasons {
+	if v.path == now.path || (v.reasons|now.reasons).Without(flow.NeighbourUnresolved) != v.reasons&now.reasons {
 		return flow.CauseRouteChanged
 	}
 	mtu, mac := *v, *v
