@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -149,6 +150,54 @@ func (s *stage) flowRules() map[string]simnic.Rule {
 	return out
 }
 
+// A card whose rules match one TTL carries a flow once the observer has seen with
+// which its packets arrive.
+func TestCardOfOneTTL(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{Driver: "nfp"})
+	tr := s.trickle(4, 6*time.Second)
+	f := s.active(tr)
+	if o, r := f.Orig.Route, f.Reply.Route; o.Learnt != shuntv1.Learnt_LEARNT_PACKET || r.Learnt != shuntv1.Learnt_LEARNT_PACKET {
+		t.Errorf("learnt from %s and %s", o.Learnt, r.Learnt)
+	}
+	s.udpDone(tr, 100)
+}
+
+// A card that can only drop drops what netfilter was seen dropping, and nothing else.
+func TestCardThatOnlyDrops(t *testing.T) {
+	s := playCard(t, lab.Options{}, rig.DaemonOptions{Driver: "ice", Policy: []string{"drop_packets: 5", "drop_life: 2m"}})
+	if _, err := s.Router.Run(t.Context(), "nft", "insert", "rule", "inet", "lab", "forward", "udp", "dport", strconv.Itoa(rig.ServerPort), "counter", "drop"); err != nil {
+		t.Fatal(err)
+	}
+	tr := s.trickle(4, 20*time.Second)
+	s.eventually("the card drops it", func() error {
+		fs, err := s.d.List(t.Context(), "")
+		if err != nil {
+			return err
+		}
+		for _, f := range fs {
+			if f.Verdict == shuntv1.Verdict_VERDICT_DROP && rig.InNIC(f.Orig) && !rig.InNIC(f.Reply) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%d flows, none of them dropped by hardware", len(fs))
+	})
+	dropped := func() string {
+		out, err := s.Router.Run(t.Context(), "nft", "list", "chain", "inet", "lab", "forward")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, count, _ := strings.Cut(out, "counter packets ")
+		return strings.Fields(count + " none")[0]
+	}
+	time.Sleep(300 * time.Millisecond)
+	before := dropped()
+	time.Sleep(time.Second)
+	if after := dropped(); after != before {
+		t.Errorf("the kernel goes on dropping: %s packets before, %s now", before, after)
+	}
+	_ = tr // it ends with the lab: nothing of it arrives
+}
+
 // Cards that cannot carry a routed flow, or not yet, say why, and carry none.
 func TestCardSaysWhyNot(t *testing.T) {
 	for driver, want := range map[string]struct {
@@ -159,7 +208,7 @@ func TestCardSaysWhyNot(t *testing.T) {
 		"nfp": {shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "one TTL"},
 	} {
 		t.Run(driver, func(t *testing.T) {
-			s := playCard(t, lab.Options{}, rig.DaemonOptions{Driver: driver})
+			s := playCard(t, lab.Options{}, rig.DaemonOptions{Driver: driver, Route: []string{`observer: "off"`}})
 			tr := s.trickle(4, 4*time.Second)
 			f := s.await(tr, "it says why it is in software", func(f *shuntv1.Flow) bool {
 				return rig.InKernel(f) && hasReason(f, want.reason)

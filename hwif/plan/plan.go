@@ -73,6 +73,11 @@ func drop(in *Input, d flow.Dir, rule *hwif.Rule) (flow.Reasons, string) {
 	arrives := in.Entry.Tuple(d)
 	*rule = hwif.Rule{Cookie: hwif.NewCookie(in.Gen, uint8(d)), Match: match(&arrives, r)}
 	rule.Actions.Set = hwif.ActionsOf(hwif.ActDrop)
+	if !in.Caps.Fields.Has(hwif.FieldNotFrag) {
+		// A first fragment is dropped like the rest; those behind it come to nothing
+		// in the kernel without it.
+		rule.Match.Fields &^= hwif.FieldsOf(hwif.FieldNotFrag)
+	}
 	if err := in.Caps.Check(rule); err != nil {
 		return flow.Of(refusal(err, rule)), d.String() + ": " + err.Error()
 	}
