@@ -69,7 +69,7 @@ func TestRandomNetwork(t *testing.T) {
 	for i := range maze.Ports {
 		ports = append(ports, maze.Port(i))
 	}
-	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: os.Getenv("SHUNT_LOG_LEVEL"), Recheck: time.Hour})
+	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: logLevel(), Recheck: time.Hour})
 	w.d = s.d
 	w.warmUp()
 	for n := range steps {
@@ -94,6 +94,14 @@ func TestRandomNetwork(t *testing.T) {
 	if u := m.Untaken(); steps >= 1000 && len(u) > 0 {
 		t.Errorf("the kernel never took a step of kind %v", u)
 	}
+}
+
+// logLevel is that of the daemon: a debug log of a long walk is very long.
+func logLevel() string {
+	if l := os.Getenv("SHUNT_LOG_LEVEL"); l != "" {
+		return l
+	}
+	return "info"
 }
 
 // warmUp has the flows established and in hardware.

@@ -51,7 +51,10 @@ func (a *app) printStats(w io.Writer, r *pb.GetStatsResponse) {
 		occupancy(st.GetRulesInHw(), st.GetRulesLimit()), st.GetInstalls(), st.GetAdopted(), st.GetGhosts()))
 	line("forwarded", forwarded(st.GetNic(), st.GetKernel()))
 	line("software", tally(st.GetNotOffloaded(), func(c *pb.ReasonCount) string { return word(c.GetReason(), "REASON_") }))
-	line("removed", tally(st.GetRemovals(), func(c *pb.CauseCount) string { return causeWord(c.GetCause()) }))
+	line("removed", tally(st.GetRemovals(), removalText))
+	if n := st.GetRulesets(); n > 0 {
+		line("rulesets", fmt.Sprintf("%d changes of netfilter's rules", n))
+	}
 	errorWord := func(c *pb.ErrorCount) string { return word(c.GetKind(), "ERROR_KIND_") }
 	line("refused", tally(st.GetRefusals(), errorWord))
 	line("failed", tally(st.GetRuleErrors(), errorWord))
@@ -61,6 +64,15 @@ func (a *app) printStats(w io.Writer, r *pb.GetStatsResponse) {
 		line(s.GetSource(), fmt.Sprintf("%s, %d listings, %d losses", yes(s.GetSynced(), "synced", "not synced yet"), s.GetListings(), s.GetLosses()))
 	}
 	line("events", tally(st.GetEvents(), func(c *pb.EventCount) string { return c.GetEvent() }))
+}
+
+// removalText is a cause, and how soon after it nearly all of its flows were out.
+func removalText(c *pb.CauseCount) string {
+	s := causeWord(c.GetCause())
+	if c.GetLatency().GetCount() > 0 {
+		s += " (99% out within " + quantile(c.GetLatency(), 0.99) + ")"
+	}
+	return s
 }
 
 func tally[C interface{ GetCount() uint64 }](cs []C, name func(C) string) string {

@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/shunt-offload/shunt/hwif/flow"
 )
 
 // Collector is a prometheus.Collector over Sources.
@@ -22,6 +24,7 @@ func NewCollector(s Sources) *Collector {
 		c.describe(m.name, m.help, m.label)
 	}
 	c.describe(latencyName, latencyHelp, "")
+	c.describe(removalName, removalHelp, "cause")
 	return c
 }
 
@@ -48,6 +51,9 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 		c.emit(ch, m.name, m.kind, m.words, m.values(s))
 	}
 	ch <- latency(c.descs[latencyName], &s.Latency)
+	for _, cause := range flow.Causes() {
+		ch <- latency(c.descs[removalName], &s.Removed[cause], cause.String())
+	}
 	for _, m := range c.extra {
 		c.emit(ch, m.name, m.kind, m.words, m.values())
 	}

@@ -32,6 +32,10 @@ func eventMetrics() []metric {
 			values: func(s *offload.Stats) []float64 { return pick(sources(), s.Losses[:]) },
 		},
 		{
+			name: "shunt_ruleset_changes_total", help: "Changes of netfilter's rules that were heard of.", kind: counter,
+			values: func(s *offload.Stats) []float64 { return []float64{float64(s.Rulesets)} },
+		},
+		{
 			name: "shunt_listings_total", help: "Whole listings that a source has delivered.",
 			kind: counter, label: "source", words: wordsOf(sources()),
 			values: func(s *offload.Stats) []float64 { return pick(sources(), s.Listings[:]) },
@@ -55,14 +59,19 @@ const (
 	latencyHelp = "Time from the event that made a flow ready, or doubtful, until the device had installed or removed its rules."
 )
 
+const (
+	removalName = "shunt_removal_seconds"
+	removalHelp = "Time from the event that took a flow out of hardware until the device had removed its rules, by cause."
+)
+
 // latency turns the engine's histogram, whose buckets are apart, into
 // Prometheus's, whose buckets contain all that is below.
-func latency(desc *prometheus.Desc, h *offload.Histogram) prometheus.Metric {
+func latency(desc *prometheus.Desc, h *offload.Histogram, labels ...string) prometheus.Metric {
 	buckets := make(map[float64]uint64, len(offload.HistogramBounds))
 	var sum uint64
 	for i, bound := range offload.HistogramBounds {
 		sum += h.Counts[i]
 		buckets[bound] = sum
 	}
-	return prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets)
+	return prometheus.MustNewConstHistogram(desc, h.Count, h.Sum, buckets, labels...)
 }

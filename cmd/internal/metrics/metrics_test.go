@@ -138,6 +138,8 @@ func TestClosedWords(t *testing.T) {
 		"shunt_flows{state}":                     wordsOf(flow.States()),
 		"shunt_not_offloaded_flows{reason}":      wordsOf(flow.AllReasons()),
 		"shunt_removals_total{cause}":            wordsOf(flow.Causes()),
+		"shunt_removal_seconds_count{cause}":     wordsOf(flow.Causes()),
+		"shunt_removal_seconds_sum{cause}":       wordsOf(flow.Causes()),
 		"shunt_installs_total{result}":           append([]string{"ok"}, kinds...),
 		"shunt_rule_errors_total{kind}":          kinds,
 		"shunt_packets_total{path}":              {"kernel", "nic"},

@@ -43,8 +43,11 @@ func kinds() []kind {
 			return []string{fmt.Sprintf("ip -%d nexthop replace id %d %s", v, nhid(v, d.n(3)), d.hop(v))}
 		}},
 		{"nexthop_group", 4, func(d *dice) []string {
-			v := d.version()
-			return []string{fmt.Sprintf("ip nexthop replace id %d group %d/%d", nhid(v, 9), nhid(v, d.n(3)), nhid(v, d.n(3)))}
+			v, a := d.version(), d.n(3)
+			b := (a + 1) % 3
+			return []string{fmt.Sprintf("ip -%d nexthop replace id %d %s", v, nhid(v, a), d.hop(v)),
+				fmt.Sprintf("ip -%d nexthop replace id %d %s", v, nhid(v, b), d.hop(v)),
+				fmt.Sprintf("ip nexthop replace id %d group %d/%d", nhid(v, 9), nhid(v, a), nhid(v, b))}
 		}},
 		{"nexthop_route", 6, func(d *dice) []string {
 			v := d.version()

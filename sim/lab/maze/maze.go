@@ -32,7 +32,7 @@ type Maze struct {
 	kinds   []kind
 	taps    [Ports]*tap
 	serial  uint32
-	Applied map[string]int // steps by kind that the kernel took, at least in part
+	Applied map[string]int // steps by kind that the kernel took as a whole
 }
 
 // New builds a maze from a seed.

@@ -49,7 +49,7 @@ func (m *Maze) Step(n int) (*Step, error) {
 	s := &Step{Number: n, Kind: k.name, Lines: k.lines(&dice{m.rng})}
 	var err error
 	s.Well, s.Said, err = sh(m.Router, s.Lines...)
-	if s.Well > 0 {
+	if s.Well == len(s.Lines) {
 		m.Applied[k.name]++
 	}
 	return s, err
