@@ -87,7 +87,7 @@ func TestRandomNetwork(t *testing.T) {
 		t.Errorf("only %.1f %% of %d frames were the NIC's: this run proves little", share, w.probes)
 	}
 	for _, name := range []string{"learnt from packets", "multipath", "by mark", "asymmetric"} {
-		if steps >= 100 && w.seen[name] == 0 {
+		if steps >= 1000 && w.seen[name] == 0 {
 			t.Errorf("no frame of a flow in the NIC was %s: this run proves nothing about them", name)
 		}
 	}

@@ -73,7 +73,7 @@ func ruleset() []string {
 	return []string{"nft -f - <<'EOF'\n" + text + "EOF\n"}
 }
 
-// Sends are a frame's two forms.
+// form is one of a frame's two.
 type form int
 
 const (
@@ -86,16 +86,20 @@ const (
 func frame(src, dst netip.AddrPort, from, to []byte, id uint32, f form) ([]byte, error) {
 	eth := &layers.Ethernet{SrcMAC: from, DstMAC: to, EthernetType: layers.EthernetTypeIPv4}
 	udp := &layers.UDP{SrcPort: layers.UDPPort(src.Port()), DstPort: layers.UDPPort(dst.Port())}
-	var ip gopacket.SerializableLayer
+	var ip interface {
+		gopacket.NetworkLayer
+		gopacket.SerializableLayer
+	}
 	if src.Addr().Is4() {
 		l := &layers.IPv4{Version: 4, TTL: 60, Id: 7, Flags: layers.IPv4DontFragment, Protocol: layers.IPProtocolUDP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-		udp.SetNetworkLayerForChecksum(l)
 		ip = l
 	} else {
 		eth.EthernetType = layers.EthernetTypeIPv6
 		l := &layers.IPv6{Version: 6, HopLimit: 60, NextHeader: layers.IPProtocolUDP, SrcIP: src.Addr().AsSlice(), DstIP: dst.Addr().AsSlice()}
-		udp.SetNetworkLayerForChecksum(l)
 		ip = l
+	}
+	if err := udp.SetNetworkLayerForChecksum(ip); err != nil {
+		return nil, err
 	}
 	body := make([]byte, 32)
 	copy(body, magic)

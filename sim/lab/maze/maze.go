@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"github.com/shunt-offload/shunt/sim/lab"
@@ -67,16 +68,15 @@ func sh(n *lab.Namespace, lines ...string) (well int, said string, err error) {
 	for _, l := range lines {
 		script += "{ " + l + "\n} && ok=$((ok+1))\n"
 	}
-	cmd := exec.Command("sh", "-c", script+"echo \"ok=$ok\"")
+	cmd := exec.Command("sh", "-c", script+"echo \"well=$ok\"")
 	var out []byte
 	err = n.Do(func() (err error) {
 		out, err = cmd.CombinedOutput()
 		return err
 	})
-	said = string(out)
-	if i := strings.LastIndex(said, "ok="); i >= 0 {
-		fmt.Sscanf(said[i:], "ok=%d", &well)
-		said = said[:i]
+	said, count, found := strings.Cut(string(out), "well=")
+	if found {
+		well, err = strconv.Atoi(strings.TrimSpace(count))
 	}
 	return well, strings.TrimSpace(said), err
 }
