@@ -3,6 +3,7 @@
 package route
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -44,30 +45,39 @@ func TestEverySubscriptionIsNeeded(t *testing.T) {
 				w := l.start(Options{Recheck: -1, WatchTC: true, deafTo: deaf})
 				w.good(w.ask(base()...))
 				l.sh(tc.change)
-				if deaf == unix.RTNLGRP_NEIGH {
-					time.Sleep(300 * time.Millisecond) // settled would wait for a neighbour
-				} else {
-					w.settled()
+				// Time enough to hear of it; not to hear of it is over when all else is done.
+				patience := wait
+				if deaf != 0 {
+					patience = 300 * time.Millisecond
 				}
-				time.Sleep(50 * time.Millisecond) // other sockets have no order among them
-				heard := false
-				for len(w.events) > 0 {
-					w.said = append(w.said, <-w.events)
-				}
-				for _, e := range w.said {
-					switch e := e.(type) {
-					case flow.Dirty:
-						for _, id := range e.IDs {
-							heard = heard || id == tc.dirty
-						}
-					case flow.Ruleset:
-						heard = heard || tc.dirty == 0
-					}
-				}
+				heard := w.hears(tc.dirty, patience)
 				if want := deaf == 0; heard != want {
 					t.Errorf("deaf to group %d: heard of the change: %v, want %v; said %v", deaf, heard, want, w.said)
 				}
 			}
 		})
+	}
+}
+
+// hears reports whether a flow becomes dirty in time; 0 is for the ruleset's change.
+func (w *watch) hears(id flow.ID, in time.Duration) bool {
+	timeout := time.After(in)
+	for {
+		select {
+		case e := <-w.events:
+			w.said = append(w.said, e)
+			switch e := e.(type) {
+			case flow.Dirty:
+				if slices.Contains(e.IDs, id) {
+					return true
+				}
+			case flow.Ruleset:
+				if id == 0 {
+					return true
+				}
+			}
+		case <-timeout:
+			return false
+		}
 	}
 }
