@@ -171,7 +171,8 @@ func (r *Resolver) turn(p *pace) (busy bool, err error) {
 			return false, p.later(err)
 		}
 	}
-	return p.commands()
+	busy, err = p.commands()
+	return busy || len(r.await.ready) > 0, err // what was seen meanwhile is not left to the next tick
 }
 
 // listSilent lists what can change without a word: a device's IPv6 MTU, and
