@@ -238,6 +238,9 @@ func (d *Device) answer(op *hwif.Op, e *entry, f *tc.Filter, res *tc.Response, o
 		} else if d.caps.Counters != hwif.CountersNone {
 			out.Final = e.count(res.Counter)
 		}
+		if d.lists > 0 {
+			d.left[e.handle] = struct{}{}
+		}
 		d.drop(op.Rule.Cookie, e)
 		return
 	}

@@ -62,12 +62,14 @@ type Device struct {
 	ports   map[string]*port // by name; those that are there
 	last    [2]*port         // that were asked for by number; nil after a change of ports
 	rules   map[hwif.Cookie]*entry
-	free    []*entry // that were used, or are of a fresh chunk
-	handles uint32   // the last that was given
-	round   uint64   // of listings: who came after one began is not missed by it
-	resets  uint64   // of the card: each time the hardware lost everything, and tc does not know
-	mended  uint64   // of them, those after which rules were written anew
-	blind   string   // why changes of the card are not followed any more
+	free    []*entry            // that were used, or are of a fresh chunk
+	handles uint32              // the last that was given
+	round   uint64              // of listings: who came after one began is not missed by it
+	lists   int                 // listings under way
+	left    map[uint32]struct{} // handles of rules that were removed meanwhile: a list may still show them
+	resets  uint64              // of the card: each time the hardware lost everything, and tc does not know
+	mended  uint64              // of them, those after which rules were written anew
+	blind   string              // why changes of the card are not followed any more
 }
 
 // port is one interface of ours, ready for rules or not.
@@ -95,7 +97,7 @@ type entry struct {
 func newDevice(d *Driver, conn kernel, w sight, c *card, set settings, opts hwif.OpenOptions, log *slog.Logger) *Device {
 	dev := &Device{driver: d, profile: d.Profile, mode: c.mode, caps: d.Profile.Caps(c.mode), shape: d.Profile.Shape(c.mode),
 		prio: set.prio, names: opts.Ports, max: opts.MaxRules, log: log, conn: conn, watch: w, changed: make(chan struct{}, 1),
-		ports: map[string]*port{}, rules: map[hwif.Cookie]*entry{}}
+		ports: map[string]*port{}, rules: map[hwif.Cookie]*entry{}, left: map[uint32]struct{}{}}
 	dev.caps.Driver, dev.caps.Persistent = d.Name(), true
 	dev.caps.GuardsTTL = dev.caps.GuardsTTL || d.Profile.Guards
 	if dev.caps.MaxRules == 0 || dev.max != 0 {

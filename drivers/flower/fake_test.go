@@ -28,6 +28,7 @@ type fakeKernel struct {
 	// deleted is what was, in order.
 	deleted []tc.Filter
 	count   map[hwif.Cookie]hwif.Counter
+	late    func()                // runs when a dump with rules has been made, before it is handed on
 	others  map[hwif.Ifindex]bool // where a filter hangs that no list of flower's has
 }
 
@@ -114,7 +115,11 @@ func (k *fakeKernel) on(dev hwif.Ifindex) []tc.Filter {
 }
 
 func (k *fakeKernel) Dump(_ context.Context, dev hwif.Ifindex, _ *tc.Shape, f func(*tc.Filter) error) error {
-	for _, x := range k.on(dev) {
+	shown := k.on(dev)
+	if k.late != nil && slices.ContainsFunc(shown, func(f tc.Filter) bool { return f.Rule.Cookie.Ours() }) {
+		k.late()
+	}
+	for _, x := range shown {
 		x.Counter = k.count[x.Rule.Cookie]
 		if err := f(&x); err != nil {
 			return err

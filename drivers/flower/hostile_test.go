@@ -385,3 +385,27 @@ func TestBlind(t *testing.T) {
 type ended struct{ *fakeSight }
 
 func (ended) Run(context.Context, func(switchdev.Event)) error { return switchdev.ErrUnsettled }
+
+// A rule that leaves while a list is on its way, which still shows it, is gone: it can
+// be written again, and removed again.
+func TestListThatIsBehind(t *testing.T) {
+	b := mustOpen(t)
+	r := b.rule(1, 11, 10)
+	b.apply(put(r))
+	b.kernel.late = func() {
+		b.kernel.late = nil
+		if err := b.apply(drop(r))[0].Err; err != nil {
+			t.Errorf("remove: %v", err)
+		}
+	}
+	b.listed()
+	if err := b.apply(put(r))[0].Err; err != nil {
+		t.Errorf("install: %v", err)
+	}
+	if err := b.apply(drop(r))[0].Err; err != nil {
+		t.Errorf("remove: %v", err)
+	}
+	if n := len(b.dev.left); n != 0 {
+		t.Errorf("%d handles are kept in mind with no list under way", n)
+	}
+}

@@ -246,7 +246,7 @@ func (d *Device) know(f *tc.Filter) {
 	if !f.Rule.Cookie.Ours() {
 		return
 	}
-	if d.rules[f.Rule.Cookie] == nil {
+	if _, gone := d.left[f.Handle]; !gone && d.rules[f.Rule.Cookie] == nil {
 		d.rules[f.Rule.Cookie] = d.entry(f)
 	}
 }

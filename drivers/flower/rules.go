@@ -41,6 +41,8 @@ func (d *Device) Rules(ctx context.Context) iter.Seq2[hwif.Installed, error] {
 // out and does not say so (cls_api.c:tcf_chain_dump goes on by the classifier's
 // number): what a list lacks is asked for by its handle before it is forgotten.
 func (d *Device) listing(ctx context.Context) (all []hwif.Installed, err error) {
+	d.enter()
+	defer d.leave()
 	for range listTries {
 		round := d.nextRound()
 		all = all[:0]
@@ -67,6 +69,21 @@ func (d *Device) listing(ctx context.Context) (all []hwif.Installed, err error) 
 		}
 	}
 	return nil, d.failed("list", "", hwif.Cookie{}, tc.ErrInterrupted)
+}
+
+// enter and leave enclose a listing.
+func (d *Device) enter() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lists++
+}
+
+func (d *Device) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.lists--; d.lists == 0 {
+		clear(d.left)
+	}
 }
 
 // missing are the rules that a listing did not find, as questions.
