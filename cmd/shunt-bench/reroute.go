@@ -137,7 +137,7 @@ func reroute(ctx context.Context, flows, rounds int) (err error) {
 		if dev, err = (xdp.Driver{}).Open(ctx, hwif.OpenOptions{Ports: []string{lab.LANPort, lab.WANPort}, MaxRules: 2*flows + 1024}); err != nil {
 			return err
 		}
-		rt, err = route.Open(route.Options{Clock: clock, Recheck: -1})
+		rt, err = route.Open(route.Options{Clock: clock, Recheck: -1, OwnXDP: true})
 		return err
 	})
 	if err != nil {
