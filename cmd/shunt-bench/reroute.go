@@ -159,6 +159,7 @@ func reroute(ctx context.Context, flows, rounds int) (err error) {
 		var took []float64
 		hop := lab.HopB
 		for range rounds {
+			since := clock()
 			if err := via(ctx, l, g.prefix, hop); err != nil {
 				return err
 			}
@@ -166,7 +167,7 @@ func reroute(ctx context.Context, flows, rounds int) (err error) {
 			if err := settled(ctx, loop, flows); err != nil {
 				return err
 			}
-			n, worst, err := latest(ctx, loop)
+			n, worst, err := latest(ctx, loop, since)
 			if err != nil {
 				return err
 			}
@@ -201,9 +202,9 @@ func settled(ctx context.Context, loop *offload.Loop, flows int) error {
 	return fmt.Errorf("only %d of %d rules are in hardware: %v by state", st.RulesInHW, 2*flows, st.Flows)
 }
 
-// latest counts the flows that left hardware in the last seconds for a route's
-// change, and how long after the event the last of them had left.
-func latest(ctx context.Context, loop *offload.Loop) (n int, worst flow.Time, err error) {
+// latest counts the flows that left hardware since then for a route's change, and how
+// long after the event the last of them had left.
+func latest(ctx context.Context, loop *offload.Loop, since flow.Time) (n int, worst flow.Time, err error) {
 	cursor, done := uint64(0), false
 	var views []offload.View
 	for !done {
@@ -211,7 +212,7 @@ func latest(ctx context.Context, loop *offload.Loop) (n int, worst flow.Time, er
 			views, cursor, done = e.List(cursor, 1<<20, nil, views[:0])
 			for i := range views {
 				for _, h := range views[i].History {
-					if h.Cause == flow.CauseRouteChanged && h.Took != 0 && h.At > e.Now()-flow.Time(recent) {
+					if h.Cause == flow.CauseRouteChanged && h.Took != 0 && h.At > since {
 						n++
 						worst = max(worst, h.Took)
 						break
@@ -223,12 +224,8 @@ func latest(ctx context.Context, loop *offload.Loop) (n int, worst flow.Time, er
 			return 0, 0, err
 		}
 	}
-	time.Sleep(recent) // what was counted is not recent any more
 	return n, worst, nil
 }
-
-// recent is longer than one round takes.
-const recent = 4 * time.Second
 
 // untouched measures the daemon's CPU time for changes of a route that no flow is on.
 func untouched(ctx context.Context, l *lab.Lab, loop *offload.Loop, flows int) error {
