@@ -4,6 +4,7 @@ package observe
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -180,14 +183,30 @@ func (e *echo) send() {
 func modes(t *testing.T, f func(t *testing.T, m Mode)) {
 	for _, m := range []Mode{TCX, Tracepoint} {
 		t.Run(m.String(), func(t *testing.T) {
-			if m == TCX {
-				if err := hasTCX(); err != nil {
-					t.Skipf("this kernel has no TCX: %v", err)
+			if err := hasTCX(); m == TCX && err != nil {
+				if release, old := before66(t); old {
+					t.Skipf("Linux %s has no TCX, which came with 6.6: %v", release, err)
 				}
+				t.Fatal(err)
 			}
 			f(t, m)
 		})
 	}
+}
+
+// before66 reports whether the kernel is older than TCX.
+func before66(t *testing.T) (release string, old bool) {
+	t.Helper()
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		t.Fatal(err)
+	}
+	release = unix.ByteSliceToString(u.Release[:])
+	var major, minor int
+	if _, err := fmt.Sscanf(release, "%d.%d", &major, &minor); err != nil {
+		t.Fatalf("release %q: %v", release, err)
+	}
+	return release, major < 6 || major == 6 && minor < 6
 }
 
 // hasTCX asks the kernel itself.
