@@ -17,6 +17,7 @@ const maxTries = 8
 // watcher is what the core asks of the observer.
 type watcher interface {
 	Ask(orig, reply []flow.Tuple) error
+	Reset(orig []flow.Tuple) error
 }
 
 // await is what the core keeps of flows whose packets are waited for.
@@ -52,8 +53,16 @@ func (c *core) expect(q *flow.Query) {
 // lookOut has the next packets of both directions told.
 func (c *core) lookOut(t *tracked, w vigil) {
 	c.index.want(t)
-	c.await.orig, c.await.reply = append(c.await.orig, t.q.Orig), append(c.await.reply, t.q.Reply)
+	c.askFor(t)
 	c.await.queue = append(c.await.queue, w)
+}
+
+// askFor has the next packets of t told.
+func (c *core) askFor(t *tracked) {
+	c.await.orig = append(c.await.orig, t.q.Orig)
+	if !t.q.Alone {
+		c.await.reply = append(c.await.reply, t.q.Reply)
+	}
 }
 
 // lookAgain drops what was seen of a waiting flow before a change at the given time.
@@ -63,7 +72,7 @@ func (c *core) lookAgain(t *tracked, at flow.Time) {
 	}
 	t.asked, t.sight = max(c.now, t.q.Proof), [2]glimpse{}
 	if c.index.wanted[t.q.Orig] == t.q.ID { // else its packets do not count yet
-		c.await.orig, c.await.reply = append(c.await.orig, t.q.Orig), append(c.await.reply, t.q.Reply)
+		c.askFor(t)
 	}
 }
 
@@ -105,10 +114,12 @@ func (c *core) sights(all []observe.Sight) {
 			continue
 		}
 		if id, ok := c.index.wanted[s.Own]; ok {
-			c.sight(c.index.get(id), s)
-			continue
+			if t := c.index.get(id); t != nil && t.q.Alone == (s.Kind == observe.Alone) {
+				c.sight(t, s)
+				continue
+			}
 		}
-		c.emit(flow.Heavy{Orig: s.Orig(), Dir: s.Dir, Packets: s.Packets, At: s.At})
+		c.emit(flow.Heavy{Orig: s.Orig(), Dir: s.Dir, Packets: s.Packets, At: s.At, Alone: s.Kind == observe.Alone})
 	}
 }
 
@@ -120,7 +131,7 @@ func (c *core) sight(t *tracked, s *observe.Sight) {
 	d := s.Dir
 	fresh := t.sight[d].at == 0
 	t.sight[d] = glimpseOf(s)
-	if other := t.sight[d.Other()].at != 0; other && fresh {
+	if fresh && t.watched() {
 		c.await.ready = append(c.await.ready, t.q.ID)
 	}
 }
@@ -134,7 +145,7 @@ func (c *core) stepSeen() (bool, error) {
 	for len(c.await.ready) > 0 && len(ids) < chunk {
 		id := c.await.ready[0]
 		c.await.ready = c.await.ready[1:]
-		if t := c.index.get(id); t != nil && t.sight[0].at != 0 && t.sight[1].at != 0 {
+		if t := c.index.get(id); t != nil && t.watched() {
 			ids = append(ids, id)
 		}
 	}
@@ -193,7 +204,7 @@ func (c *core) judgeSeen(ids []flow.ID, late bool) error {
 			c.stats.Contradicted++
 			t.tries++
 			t.asked, t.sight = c.now, [2]glimpse{}
-			c.await.orig, c.await.reply = append(c.await.orig, t.q.Orig), append(c.await.reply, t.q.Reply)
+			c.askFor(t)
 			continue
 		}
 		j.prove()

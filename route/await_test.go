@@ -18,11 +18,17 @@ import (
 // looker is an observer that only writes down what it is asked for.
 type looker struct {
 	asked []flow.Tuple
+	reset []flow.Tuple
 	fault error
 }
 
 func (l *looker) Ask(orig, reply []flow.Tuple) error {
 	l.asked = append(append(l.asked, orig...), reply...)
+	return l.fault
+}
+
+func (l *looker) Reset(orig []flow.Tuple) error {
+	l.reset = append(l.reset, orig...)
 	return l.fault
 }
 
@@ -335,6 +341,35 @@ func TestProof(t *testing.T) {
 	g := newFixture(t)
 	if a := g.ask1(q); a.Reasons != flow.Of(flow.RouteUnobserved) {
 		t.Errorf("%v: %s", a.Reasons.List(), a.Text)
+	}
+}
+
+// TestAlone: packets without a connection are one direction, and one of them is needed.
+func TestAlone(t *testing.T) {
+	f, l := observed(t)
+	q := toB
+	q.Alone = true
+	f.expected(q)
+	if len(l.asked) != 1 || l.asked[0] != q.Orig {
+		t.Errorf("asked for %v", l.asked)
+	}
+	f.now++
+	s := f.see(q, flow.Orig, 1, 2, macB)
+	s.Kind = observe.Alone
+	a := f.answered(f.show(s))
+	if a.Reasons != 0 || a.Routes[0].Out != 2 || a.Routes[1].In != 0 {
+		t.Errorf("%v %s: %+v", a.Reasons.List(), a.Text, a.Routes)
+	}
+	f.forget(q.ID)
+	if len(l.reset) != 1 {
+		t.Errorf("counted anew: %v", l.reset)
+	}
+	q.Gen++
+	f.expected(q)
+	f.now += packetPatience
+	f.look()
+	if a := f.answered(f.tell()); a.Reasons != flow.Of(flow.RouteUnobserved) {
+		t.Errorf("%v %s", a.Reasons.List(), a.Text)
 	}
 }
 

@@ -81,6 +81,25 @@ func (c *core) resolve(qs []flow.Query) error {
 	return nil
 }
 
+// forget ends the tracking of a flow. One without a connection is told of anew when
+// it becomes heavy again: nobody else speaks of it.
+func (c *core) forget(id flow.ID) {
+	if t := c.index.get(id); t != nil && t.q.Alone {
+		c.recount([]flow.Tuple{t.q.Orig})
+	}
+	c.index.drop(id)
+}
+
+// recount has directions told of once more.
+func (c *core) recount(ts []flow.Tuple) {
+	if c.await.watcher == nil {
+		return
+	}
+	if err := c.await.watcher.Reset(ts); err != nil {
+		c.blind(err)
+	}
+}
+
 // trackable reports whether a notification can ever be about q.
 func trackable(q *flow.Query) bool {
 	a, b := q.Orig.SrcAddr(), q.Reply.SrcAddr()

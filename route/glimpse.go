@@ -28,8 +28,10 @@ func glimpseOf(s *observe.Sight) glimpse {
 		ttl: s.TTL, dst: s.EthDst, src: s.EthSrc}
 }
 
-// observed reports whether packets of both directions were seen.
-func (j *job) observed() bool { return j.seen[flow.Orig] != nil && j.seen[flow.Reply] != nil }
+// observed reports whether packets of every direction that matters were seen.
+func (j *job) observed() bool {
+	return j.seen[flow.Orig] != nil && (j.q.Alone || j.seen[flow.Reply] != nil)
+}
 
 // ingress is the L3 interface where a packet came in. Behind a VRF the packet
 // names the VRF alone (vrf_ip_rcv, drivers/net/vrf.c): its only member that leads

@@ -22,6 +22,11 @@ type tracked struct {
 	sight   [2]glimpse // by Dir; at 0 when none was seen
 }
 
+// watched reports whether packets of every direction that matters were seen.
+func (t *tracked) watched() bool {
+	return t.sight[flow.Orig].at != 0 && (t.q.Alone || t.sight[flow.Reply].at != 0)
+}
+
 // glimpses are the packets that were seen of t.
 func (t *tracked) glimpses() (out [2]*glimpse) {
 	for d := range t.sight {
@@ -51,7 +56,12 @@ type index struct {
 func newIndex() *index { return &index{paths: newPaths(), wanted: map[flow.Tuple]flow.ID{}} }
 
 // want has the flow's packets looked for; unwant ends it.
-func (x *index) want(t *tracked) { x.wanted[t.q.Orig], x.wanted[t.q.Reply] = t.q.ID, t.q.ID }
+func (x *index) want(t *tracked) {
+	x.wanted[t.q.Orig] = t.q.ID
+	if !t.q.Alone {
+		x.wanted[t.q.Reply] = t.q.ID
+	}
+}
 
 func (x *index) unwant(t *tracked) {
 	for _, tu := range [2]flow.Tuple{t.q.Orig, t.q.Reply} {

@@ -151,7 +151,7 @@ func (a *asker) back(jobs []job) error {
 		return err
 	}
 	for i := range jobs {
-		if j := &jobs[i]; !j.failed() && !j.observed() && j.hop[flow.Reply].Oif != j.in[flow.Orig] {
+		if j := &jobs[i]; !j.failed() && !j.observed() && !j.q.Alone && j.hop[flow.Reply].Oif != j.in[flow.Orig] {
 			j.refuse(flow.Asymmetric, "packets from %s would enter by %s, but replies leave by %s",
 				j.q.Orig.SrcAddr(), a.name(j.in[flow.Orig]), a.name(j.hop[flow.Reply].Oif))
 		}
@@ -162,7 +162,7 @@ func (a *asker) back(jobs []job) error {
 func (a *asker) direction(jobs []job, d flow.Dir) error {
 	for i := range jobs {
 		j := &jobs[i]
-		if j.failed() {
+		if j.failed() || d == flow.Reply && j.q.Alone {
 			continue
 		}
 		k := a.question(j.q, d, j.in[d])

@@ -77,7 +77,7 @@ func (p *pace) commands() (more bool, err error) {
 			r.batch = append(r.batch, c.query)
 		case cmdForget:
 			r.unbatch(c.query.ID)
-			r.index.drop(c.query.ID)
+			r.forget(c.query.ID)
 		case cmdCall:
 			if err := c.call(); err != nil {
 				return false, err

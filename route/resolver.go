@@ -54,6 +54,8 @@ func (o *Options) groups() []int {
 type Observer interface {
 	// Ask wants the next packet of each direction told.
 	Ask(orig, reply []flow.Tuple) error
+	// Reset counts a direction anew.
+	Reset(orig []flow.Tuple) error
 	// SetPorts says where to look.
 	SetPorts([]hwif.Port) error
 	// Run tells what is seen until ctx ends.
@@ -197,6 +199,16 @@ func (r *Resolver) Forget(ids []flow.ID) {
 			cs = append(cs, command{kind: cmdForget, query: flow.Query{ID: id}})
 		}
 		return cs
+	})
+}
+
+// Recount has the observer count these tuples' packets from zero, so that it tells of
+// them once more. It does not block.
+func (r *Resolver) Recount(ts []flow.Tuple) {
+	ts = append([]flow.Tuple(nil), ts...)
+	r.queue.call(func() error {
+		r.recount(ts)
+		return nil
 	})
 }
 

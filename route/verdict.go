@@ -63,10 +63,16 @@ func (j *job) answer() flow.Answer {
 // prove refuses what was asked to be proven and is not: packets of both
 // directions have to have been seen since.
 func (j *job) prove() {
+	if j.q.Alone && j.seen[flow.Orig] == nil {
+		j.refuse(flow.RouteUnobserved, "no packet of it was seen, and nothing else is known of what conntrack leaves alone")
+	}
 	if j.q.Proof == 0 {
 		return
 	}
 	for d, g := range j.seen {
+		if j.q.Alone && flow.Dir(d) == flow.Reply {
+			continue
+		}
 		if g == nil || g.at < j.q.Proof {
 			j.refuse(flow.RouteUnobserved, "no %s packet of it was seen to pass since the ruleset changed", flow.Dir(d))
 			return
@@ -142,7 +148,11 @@ func (p *picture) ipsec(j *job) {
 // hops, MTU, and that the packets seen left just so.
 func (p *picture) after(j *job) {
 	f := j.q.Orig.Family
-	var ends [2][2]side
+	var both [2][2]side
+	ends := both[:]
+	if j.q.Alone {
+		ends = both[:1]
+	}
 	for d := range ends {
 		for i, dev := range [2]hwif.Ifindex{j.in[d], j.hop[d].Oif} {
 			var reason flow.Reason

@@ -55,6 +55,7 @@ type Heavy struct {
 	Dir     Dir
 	Packets uint64
 	At      Time
+	Alone   bool // conntrack was told to leave it alone: there is no connection, and no other direction
 }
 
 // Dropped says that netfilter drops one direction's packets at a high rate. The

@@ -50,7 +50,10 @@ type Query struct {
 	// Verdict is what is to become of the packets: of those that are dropped only
 	// the ingress matters.
 	Verdict Verdict
-	In      [2]hwif.Ifindex // by Dir, L3 interface where dropped packets were seen to come in; 0 where none was
+	// Alone asks for the direction of Orig alone, of packets that conntrack was told to
+	// leave alone: one of them has to be seen.
+	Alone bool
+	In    [2]hwif.Ifindex // by Dir, L3 interface where dropped packets were seen to come in; 0 where none was
 }
 
 // Answer is what a resolver found for a Query. Reasons is empty when both

@@ -32,18 +32,19 @@ type Flow struct {
 type Flag uint16
 
 const (
-	FlagQueued  Flag = 1 << iota // in the engine's work list
-	FlagEnded                    // the connection is over; the place is freed when no rule is left
-	FlagPinned                   // an operator's pin is on it
-	FlagDenied                   // an operator's denial is on it
-	FlagHeld                     // Until was set by an eviction
-	FlagFullSet                  // Full came from an event, not from a listing
-	FlagQuiet                    // left for being idle; the kernel has not seen it speak since
-	FlagLooked                   // its counters were asked for once, beside the listings
-	FlagOnTrial                  // admitted before its counters were known; judged again when they are
-	FlagStarved                  // waiting for room in the table
-	FlagDropped                  // netfilter was seen dropping it, and the verdict still holds
-	FlagAlone                    // without a conntrack entry: known by its dropped packets only
+	FlagQueued    Flag = 1 << iota // in the engine's work list
+	FlagEnded                      // the connection is over; the place is freed when no rule is left
+	FlagPinned                     // an operator's pin is on it
+	FlagDenied                     // an operator's denial is on it
+	FlagHeld                       // Until was set by an eviction
+	FlagFullSet                    // Full came from an event, not from a listing
+	FlagQuiet                      // left for being idle; the kernel has not seen it speak since
+	FlagLooked                     // its counters were asked for once, beside the listings
+	FlagOnTrial                    // admitted before its counters were known; judged again when they are
+	FlagStarved                    // waiting for room in the table
+	FlagDropped                    // netfilter was seen dropping it, and the verdict still holds
+	FlagAlone                      // without a conntrack entry: known by its packets only
+	FlagUntracked                  // alone, and to be forwarded: conntrack was told to leave it alone (notrack)
 )
 
 // Has reports whether a flag is set.

@@ -125,7 +125,8 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 			s.EventAt = e.eventAt
 		}
 		e.ready.Lookups = append(e.ready.Lookups, flow.Query{ID: id, Gen: s.Ask,
-			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f, s), Verdict: s.Verdict, In: s.DropIn})
+			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f, s), Verdict: s.Verdict, In: s.DropIn,
+			Alone: f.Has(flow.FlagUntracked) && s.Verdict == flow.Forward})
 		e.wait(id, f, flow.StateCandidate, flow.RouteUnobserved)
 	case s.Stage == flow.StageRouted, s.Stage == flow.StagePrepping && stale:
 		if ob := e.fits(f, s); ob.reasons != 0 {
@@ -172,6 +173,9 @@ func (e *Engine) free(id flow.ID, f *flow.Flow) {
 	e.stats.Flows[flow.StateGone]--
 	e.stats.Tracked--
 	delete(e.texts, id)
+	if f.Has(flow.FlagUntracked) {
+		e.unconnected--
+	}
 	if f.Stay != 0 {
 		delete(e.byGen, e.stays.At(f.Stay).Gen)
 		e.stays.Remove(f.Stay)

@@ -36,7 +36,8 @@ import (
 //	drops CEILING                so many flows may be dropped for netfilter, 10 s each
 //	marks offload=N never=N drop=N   bits of the conntrack mark that decide
 //	dropped TUPLE [dir=reply]    netfilter drops many of its packets
-//	heavy TUPLE packets=N        the observer has seen so many packets
+//	untracked off|pinned|on      flows that conntrack leaves alone; their life is 1 min
+//	heavy TUPLE packets=N [alone=yes]       the observer has seen so many packets
 //	count N [SRC]                every rule forwards N packets (or those from SRC), and is read
 //	wait DURATION                time passes
 //	forget-rules [orig|reply]    the device loses everything, or one direction, and says nothing
@@ -164,6 +165,11 @@ var verbs = map[string]func(*world, []string) error{
 		w.eng.SetOptions(w.opts)
 		return err
 	},
+	"untracked": func(w *world, args []string) error {
+		w.opts.Untracked = offload.Untracked{Pinned: args[0] != "off", All: args[0] == "on", Life: time.Minute}
+		w.eng.SetOptions(w.opts)
+		return nil
+	},
 	"marks": func(w *world, args []string) error {
 		for _, a := range args {
 			k, v, _ := strings.Cut(a, "=")
@@ -194,7 +200,7 @@ var verbs = map[string]func(*world, []string) error{
 			return err
 		}
 		n, err := strconv.ParseUint(kv["packets"], 10, 64)
-		w.eng.Step(flow.Heavy{Orig: t, Packets: n, At: w.now})
+		w.eng.Step(flow.Heavy{Orig: t, Packets: n, At: w.now, Alone: kv["alone"] != ""})
 		return err
 	},
 	"count": func(w *world, args []string) error {

@@ -80,7 +80,10 @@ func overtaken(f *flow.Flow, c *flow.Conn) bool { return c.At != 0 && c.At < f.C
 func (e *Engine) merge(id flow.ID, c *flow.Conn) bool {
 	f := e.table.At(id)
 	old := f.Entry
-	f.Clear(flow.FlagAlone)
+	if f.Has(flow.FlagUntracked) {
+		e.unconnected--
+	}
+	f.Clear(flow.FlagAlone | flow.FlagUntracked) // it has a connection after all
 	f.Seen = max(f.Seen, c.At)
 	n := &c.Entry
 	f.Entry.Status, f.Entry.Has = n.Status, old.Has|n.Has

@@ -69,6 +69,9 @@ func (e *Engine) keepAlive(f *flow.Flow, s *flow.Stay) {
 func (e *Engine) checkIdle() {
 	for n := uint32(1); n < e.stays.Bound(); n++ {
 		s := e.stays.At(n)
+		if e.unconnected > 0 {
+			e.checkUntracked(n, s)
+		}
 		if s.InAt == 0 || s.Cause != flow.CauseNone || e.now-s.Moved <= flow.Time(e.opts.Idle) ||
 			e.devices[s.Device].caps.Counters == hwif.CountersNone {
 			continue
@@ -78,6 +81,10 @@ func (e *Engine) checkIdle() {
 			continue
 		}
 		e.because(f, flow.CauseIdle)
+		if f.Has(flow.FlagUntracked) {
+			e.end(s.Flow, flow.CauseIdle) // nothing else will say so
+			continue
+		}
 		// Out, and back only after the kernel has seen it speak again.
 		f.Base, f.Observed = e.forwarded(f), 0
 		f.Set(flow.FlagQuiet)

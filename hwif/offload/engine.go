@@ -27,6 +27,8 @@ type Options struct {
 	TCPTimeout, UDPTimeout uint32
 	// Marks are bits of the conntrack mark that decide over a flow.
 	Marks Marks
+	// Untracked is for flows without a conntrack entry.
+	Untracked Untracked
 	// DropLife is how long a flow that netfilter was seen dropping is dropped by
 	// hardware before the kernel is asked again; 10 s.
 	DropLife time.Duration
@@ -51,6 +53,7 @@ func (o Options) withDefaults() Options {
 	def(&o.BackoffMax, 5*time.Minute)
 	def(&o.Grace, 10*time.Second)
 	def(&o.DropLife, 10*time.Second)
+	def(&o.Untracked.Life, 5*time.Minute)
 	if o.TCPTimeout == 0 {
 		o.TCPTimeout = 432000
 	}
@@ -90,22 +93,24 @@ type Engine struct {
 	paused  string // who and why; empty when not paused
 	closing bool
 
-	work     []flow.ID // flows to advance
-	starved  []flow.ID // flows waiting for room, oldest first
-	timers   timers
-	lastIdle flow.Time
-	ready    Ready
-	touches  []flow.Touch // for the next Ready
-	ghosts   []ghost      // to be removed: ours, without a flow
-	ghostOps int          // removals of ghosts on their way
-	dump     bool         // for the next Ready
-	pair     plan.Pair
-	order    [33][]flow.ID // scratch of hottest
-	log      changeLog
-	stats    Stats
-	resident int
-	dropping int          // of them, those that hardware drops
-	input    policy.Input // scratch of verdict
+	work        []flow.ID // flows to advance
+	starved     []flow.ID // flows waiting for room, oldest first
+	timers      timers
+	lastIdle    flow.Time
+	ready       Ready
+	touches     []flow.Touch // for the next Ready
+	recounts    []flow.Tuple // for the next Ready
+	ghosts      []ghost      // to be removed: ours, without a flow
+	ghostOps    int          // removals of ghosts on their way
+	dump        bool         // for the next Ready
+	pair        plan.Pair
+	order       [33][]flow.ID // scratch of hottest
+	log         changeLog
+	stats       Stats
+	resident    int
+	unconnected int          // flows that conntrack was told to leave alone
+	dropping    int          // of them, those that hardware drops
+	input       policy.Input // scratch of verdict
 }
 
 // device is one device's state.
@@ -137,6 +142,7 @@ func New(opts Options) *Engine {
 type Ready struct {
 	Ops     []hwif.Op      // removals first, then installs
 	Forget  []flow.ID      // routes that need no watching any more
+	Recount []flow.Tuple   // without a connection; to be told of anew when they are heavy
 	Lookups []flow.Query   // routes to learn
 	Prepare []flow.Prepare // conntrack entries to make ready
 	Touch   []flow.Touch   // conntrack time-outs to write
@@ -224,8 +230,9 @@ func (e *Engine) Ready() *Ready {
 	r := &e.ready
 	r.Forget, r.Lookups, r.Prepare = r.Forget[:0], r.Lookups[:0], r.Prepare[:0]
 	r.Touch = append(r.Touch[:0], e.touches...)
+	r.Recount = append(r.Recount[:0], e.recounts...)
 	r.Dump = e.dump
-	e.touches, e.dump = e.touches[:0], false
+	e.touches, e.recounts, e.dump = e.touches[:0], e.recounts[:0], false
 	r.Ops = e.takeGhosts(r.Ops[:0])
 	installs := len(r.Ops)
 	for i := 0; i < len(e.work); i++ {

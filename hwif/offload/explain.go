@@ -34,9 +34,12 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 	add := func(name string, rs flow.Reasons, format string, args ...any) {
 		x.Stages = append(x.Stages, Stage{Name: name, OK: rs == 0, Reasons: rs, Text: fmt.Sprintf(format, args...)})
 	}
-	add("flow", 0, "#%d %s, known for %s", v.UID, tracked(&v.Entry), ago(e.now-v.Created))
+	add("flow", 0, "#%d %s, known for %s", v.UID, tracked(&v), ago(e.now-v.Created))
 	rs, well := flow.Eligible(&v.Entry), "conntrack has settled it"
-	if v.Verdict == flow.Drop {
+	switch {
+	case v.Untracked:
+		rs, well = flow.Droppable(&v.Entry, true), "nothing speaks against it"
+	case v.Verdict == flow.Drop:
 		rs, well = flow.Droppable(&v.Entry, f.Has(flow.FlagAlone)), "hardware may drop it"
 	}
 	add("eligible", rs, "%s", okOr(rs, well))
@@ -65,7 +68,11 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 	return x
 }
 
-func tracked(en *flow.Entry) string {
+func tracked(v *View) string {
+	en := &v.Entry
+	if v.Untracked {
+		return "untracked: conntrack was told to leave it alone"
+	}
 	s := "status"
 	for _, b := range []struct {
 		bit  uint32
@@ -108,6 +115,9 @@ func (e *Engine) explainRoute(add func(string, flow.Reasons, string, ...any), f 
 		add("route", s.Refusal, "%s", okOr(s.Refusal, "")+paren(v.Text))
 	default:
 		for d := flow.Orig; d <= flow.Reply; d++ {
+			if !s.Wants(int(d)) && s.Verdict == flow.Forward {
+				continue
+			}
 			if s.Verdict == flow.Drop {
 				if s.Wants(int(d)) {
 					add("route", 0, "%-5s %s, and no further", d, e.routeText(&v.Routes[d]))

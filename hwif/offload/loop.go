@@ -257,6 +257,9 @@ func (l *Loop) flush() {
 	if len(r.Forget) > 0 {
 		l.opts.Resolver.Forget(r.Forget)
 	}
+	if len(r.Recount) > 0 {
+		l.opts.Resolver.Recount(r.Recount)
+	}
 	if len(r.Lookups) > 0 {
 		l.opts.Resolver.Resolve(r.Lookups)
 	}

@@ -138,6 +138,7 @@ func (k *kernel) Prepare(ps []flow.Prepare) {
 func (k *kernel) Touch([]flow.Touch)   {}
 func (k *kernel) Relist()              {}
 func (k *kernel) Forget([]flow.ID)     {}
+func (k *kernel) Recount([]flow.Tuple) {}
 func (k *kernel) SetPorts([]hwif.Port) {}
 func (k *kernel) Resolve(qs []flow.Query) {
 	for _, q := range qs {

@@ -34,7 +34,7 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 		return ob
 	}
 	rs := flow.Eligible(&f.Entry)
-	if drops {
+	if drops || f.Has(flow.FlagUntracked) {
 		rs = flow.Droppable(&f.Entry, f.Has(flow.FlagAlone))
 	}
 	if rs != 0 {
@@ -172,7 +172,11 @@ func (e *Engine) placeable(s *flow.Stay) (hwif.DeviceID, obstacle) {
 	no := func(r flow.Reason, format string, args ...any) (hwif.DeviceID, obstacle) {
 		return 0, obstacle{flow.Of(r), flow.StateRejected, flow.CauseFenced, fmt.Sprintf(format, args...)}
 	}
+	began := false
 	for d := range s.Routes {
+		if !s.Wants(d) {
+			continue
+		}
 		for k, ifindex := range [2]hwif.Ifindex{s.Routes[d].In, s.Routes[d].Out} {
 			p, ok := e.ports[ifindex]
 			switch {
@@ -182,10 +186,10 @@ func (e *Engine) placeable(s *flow.Stay) (hwif.DeviceID, obstacle) {
 				return no(flow.OffloadDisabledOnPort, "%s: %s", p.Name, p.Refused)
 			case !p.Up:
 				return no(flow.PortNotOffloadable, "%s is down", p.Name)
-			case (d > 0 || k > 0) && p.Device != dev:
+			case (began || k > 0) && p.Device != dev:
 				return no(flow.DifferentEswitch, "%s is on another device", p.Name)
 			}
-			dev = p.Device
+			dev, began = p.Device, true
 		}
 		in, out := e.ports[s.Routes[d].In], e.ports[s.Routes[d].Out]
 		if !in.Reaches(out.Ifindex) {

@@ -48,6 +48,9 @@ func (e *Engine) intend(in Intent) error {
 	}
 	e.intents[in.Tuple] = in
 	e.reapply(in.Tuple)
+	if _, known := e.table.Find(in.Tuple); !known && in.Kind == IntentPin && e.opts.Untracked.Pinned {
+		e.recounts = append(e.recounts, in.Tuple) // what was told of it before went by
+	}
 	return nil
 }
 

@@ -68,7 +68,7 @@ func (e *Engine) view(id flow.ID) View {
 	v := View{
 		UID: f.UID, Seq: f.Seq, Entry: f.Entry,
 		State: f.State, Since: f.Since, Reasons: f.Reasons, Text: e.texts[id],
-		Pinned: f.Has(flow.FlagPinned), Intent: e.intents[f.Entry.Orig],
+		Pinned: f.Has(flow.FlagPinned), Untracked: f.Has(flow.FlagUntracked), Intent: e.intents[f.Entry.Orig],
 		Created: f.Created,
 	}
 	for d := range v.Kernel {

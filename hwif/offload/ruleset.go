@@ -78,10 +78,16 @@ func (e *Engine) proof(f *flow.Flow, s *flow.Stay) flow.Time {
 // for a listing to be judged.
 func (e *Engine) heavy(h *flow.Heavy) {
 	id, ok := e.table.Find(h.Orig)
-	if !ok {
+	switch {
+	case h.Alone:
+		if id, ok = e.untracked(h); !ok {
+			return
+		}
+	case !ok:
 		return // its entry has not been told of yet, or not any more
 	}
 	f := e.table.At(id)
+	f.Seen = max(f.Seen, h.At)
 	f.Observed = uint32(min(h.Packets, 1<<32-1))
 	f.Clear(flow.FlagQuiet)
 	e.queue(id)

@@ -30,6 +30,9 @@ type Resolver interface {
 	Resolve([]flow.Query)
 	// Forget ends the watch over these flows' routes.
 	Forget([]flow.ID)
+	// Recount has packets of these tuples, which are of no connection, told of anew by
+	// a Heavy once there are many.
+	Recount([]flow.Tuple)
 	// SetPorts says which interfaces are ports of devices.
 	SetPorts([]hwif.Port)
 }

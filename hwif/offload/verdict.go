@@ -46,6 +46,8 @@ func (e *Engine) wanted(f *flow.Flow, s *flow.Stay) (flow.Verdict, uint8) {
 		return flow.Drop, flow.BothDirs
 	case f.Has(flow.FlagDropped):
 		return flow.Drop, s.DropDirs
+	case f.Has(flow.FlagUntracked):
+		return flow.Forward, 1 << flow.Orig
 	}
 	return flow.Forward, flow.BothDirs
 }
@@ -86,7 +88,7 @@ func (e *Engine) dropped(d *flow.Dropped) {
 		if e.dropping >= e.opts.DropCeiling {
 			return // not even to be remembered: there may be very many
 		}
-		id = e.addAlone(d)
+		id = e.addAlone(d.Orig, d.Reply, d.At, 0)
 	}
 	f := e.table.At(id)
 	if f.Has(flow.FlagEnded) {
@@ -112,14 +114,14 @@ func (e *Engine) dropped(d *flow.Dropped) {
 }
 
 // addAlone makes a flow of a connection that has no entry.
-func (e *Engine) addAlone(d *flow.Dropped) flow.ID {
-	en := flow.Entry{Orig: d.Orig, Reply: d.Reply}
-	id, f := e.table.Add(&en, d.At)
+func (e *Engine) addAlone(orig, reply flow.Tuple, at flow.Time, flags flow.Flag) flow.ID {
+	en := flow.Entry{Orig: orig, Reply: reply}
+	id, f := e.table.Add(&en, at)
 	if en.Reply != en.Orig.Reversed() {
 		e.table.IndexReply(id)
 	}
 	f.Created, f.Since, f.State = e.now, e.now, flow.StateCandidate
-	f.Set(flow.FlagAlone)
+	f.Set(flow.FlagAlone | flags)
 	e.stats.Flows[flow.StateCandidate]++
 	e.stats.Tracked++
 	e.applyIntent(f)
@@ -130,7 +132,7 @@ func (e *Engine) addAlone(d *flow.Dropped) flow.ID {
 func (e *Engine) endDrop(id flow.ID, f *flow.Flow, s *flow.Stay, cause flow.Cause) {
 	f.Clear(flow.FlagDropped)
 	s.DropDirs, s.DropIn, s.DropEnd = 0, [2]hwif.Ifindex{}, 0
-	if f.Has(flow.FlagAlone) {
+	if f.Has(flow.FlagAlone) && !f.Has(flow.FlagUntracked) {
 		e.end(id, cause) // there is nothing else to know of it
 		return
 	}

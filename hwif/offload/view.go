@@ -18,7 +18,10 @@ type View struct {
 	Reasons flow.Reasons // why it is not in hardware; empty exactly when it is, or is on its way in
 	Text    string       // the words behind the reasons: the kernel's, the driver's, the resolver's
 	Pinned  bool
-	Intent  Intent // the pin or denial in force; Kind IntentNone when none is
+	// Untracked says that conntrack was told to leave it alone: Entry has its tuple and
+	// nothing else, and the reply direction means nothing.
+	Untracked bool
+	Intent    Intent // the pin or denial in force; Kind IntentNone when none is
 
 	HasRoutes bool
 	Routes    [2]flow.Route // by flow.Dir

@@ -240,8 +240,8 @@ func (w *world) check() error {
 	for _, v := range views {
 		if v.State.InHardware() {
 			for d := range v.Cookies {
-				if v.Verdict == flow.Drop && v.Rules[d] == flow.RuleNone {
-					continue // netfilter was seen dropping the other direction alone
+				if (v.Verdict == flow.Drop || v.Untracked) && v.Rules[d] == flow.RuleNone {
+					continue // the other direction alone
 				}
 				if w.hasCookie(v.Cookies[d]) == nil && !w.forgot {
 					return fmt.Errorf("%s is %s, but its %s rule is not in the device", v.Entry.Orig, v.State, flow.Dir(d))

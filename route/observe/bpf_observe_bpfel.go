@@ -86,6 +86,7 @@ const (
 	bpfVarNetns         = "netns"
 	bpfVarReportType    = "report_type"
 	bpfVarThreshold     = "threshold"
+	bpfVarUntracked     = "untracked"
 )
 
 // loadBpf returns the embedded CollectionSpec for bpf.
@@ -154,6 +155,7 @@ type bpfVariableSpecs struct {
 	Netns         *ebpf.VariableSpec `ebpf:"netns"`
 	ReportType    *ebpf.VariableSpec `ebpf:"report_type"`
 	Threshold     *ebpf.VariableSpec `ebpf:"threshold"`
+	Untracked     *ebpf.VariableSpec `ebpf:"untracked"`
 }
 
 // bpfObjects contains all objects after they have been loaded into the kernel.
@@ -201,6 +203,7 @@ type bpfVariables struct {
 	Netns         *ebpf.Variable `ebpf:"netns"`
 	ReportType    *ebpf.Variable `ebpf:"report_type"`
 	Threshold     *ebpf.Variable `ebpf:"threshold"`
+	Untracked     *ebpf.Variable `ebpf:"untracked"`
 }
 
 // bpfPrograms contains all programs after they have been loaded into the kernel.

@@ -155,7 +155,60 @@ func (o *Observer) SetDropThreshold(packets uint64) error {
 	return o.set(bpfVarDropThreshold, packets)
 }
 
-func (o *Observer) set(name string, v uint64) error {
+// SetUntracked has packets looked at that conntrack was told to leave alone.
+func (o *Observer) SetUntracked(on bool) error {
+	v := uint32(0)
+	if on {
+		v = 1
+	}
+	return o.set(bpfVarUntracked, v)
+}
+
+// Reset has a direction counted from zero, so that it is told of anew.
+func (o *Observer) Reset(orig []flow.Tuple) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.coll == nil {
+		return nil
+	}
+	for i := range orig {
+		d := directionOf(&orig[i], flow.Orig)
+		if err := o.coll.Maps[bpfMapTallies].Delete(&d); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return &Error{Hook: "tallies", Err: err, Text: "forgetting a direction"}
+		}
+	}
+	return nil
+}
+
+// ResetAll has every direction counted from zero that no packet is waited for of.
+func (o *Observer) ResetAll() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.coll == nil {
+		return nil
+	}
+	m := o.coll.Maps[bpfMapTallies]
+	var d bpfDirection
+	var t bpfTally
+	var told []bpfDirection
+	all := m.Iterate()
+	for all.Next(&d, &t) {
+		if t.Wanted == 0 {
+			told = append(told, d)
+		}
+	}
+	if err := all.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
+		return &Error{Hook: "tallies", Err: err, Text: "listing directions"}
+	}
+	for i := range told {
+		if err := m.Delete(&told[i]); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return &Error{Hook: "tallies", Err: err, Text: "forgetting a direction"}
+		}
+	}
+	return nil
+}
+
+func (o *Observer) set(name string, v any) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.coll == nil {

@@ -13,6 +13,7 @@ type Kind uint8
 const (
 	Left    Kind = 1 // on its way out of a port
 	Dropped Kind = 2 // by netfilter (SKB_DROP_REASON_NETFILTER_DROP)
+	Alone   Kind = 3 // like Left, but conntrack was told to leave it alone (notrack)
 )
 
 func (k Kind) String() string {
@@ -21,6 +22,8 @@ func (k Kind) String() string {
 		return "left"
 	case Dropped:
 		return "dropped"
+	case Alone:
+		return "alone"
 	}
 	return "unknown"
 }
@@ -80,7 +83,10 @@ func decode(raw []byte, s *Sight) (ok bool) {
 	if r.VlanProto != 0 {
 		s.VLAN, s.PCP = hwif.VLAN(r.VlanTci&0xfff), uint8(r.VlanTci>>13)
 	}
-	return s.Own.Family != hwif.FamilyNone && (s.Kind == Left || s.Kind == Dropped)
+	if s.Kind == Alone {
+		s.Other = s.Own.Reversed()
+	}
+	return s.Own.Family != hwif.FamilyNone && s.Kind >= Left && s.Kind <= Alone
 }
 
 // Address families as struct nf_conntrack_tuple has them.

@@ -42,6 +42,12 @@ func flowText(f *pb.Flow) string { return tupleText(f.GetOrig().GetTuple()) + na
 
 func stateText(f *pb.Flow) string {
 	s := stateWord(f.GetState())
+	if f.GetVerdict() == pb.Verdict_VERDICT_DROP {
+		s += " drop"
+	}
+	if f.GetUntracked() {
+		s += " untracked"
+	}
 	if f.GetPinned() {
 		s += " pinned"
 	}

@@ -105,6 +105,9 @@ func (a *app) listRoutes(ctx context.Context, c *client, filter string, byPath b
 				dir  *pb.Direction
 			}{{"orig", f.GetOrig()}, {"reply", f.GetReply()}} {
 				r := d.dir.GetRoute()
+				if f.GetUntracked() && d.name == "reply" {
+					continue
+				}
 				w := wayOf(r)
 				if byPath {
 					if ways[w] == nil {

@@ -89,6 +89,8 @@ func (c *Config) policyFlaws() []flaw {
 			out.add(pair.key, "has bits 0x%x in common with policy.mark_%s; a mark with them would say two things", both, pair.name)
 		}
 	}
+	out.oneOf("policy.untracked", p.Untracked, "off", "pinned", "on")
+	out.within("policy.untracked_life", p.UntrackedLife, 10*time.Second, time.Hour)
 	between(&out, "policy.drop_packets", p.DropPackets, 0, 1_000_000_000)
 	between(&out, "policy.drop_ceiling", p.DropCeiling, 0, maxRules)
 	out.within("policy.drop_life", p.DropLife, time.Second, 5*time.Minute)

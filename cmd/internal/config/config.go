@@ -28,18 +28,20 @@ type NIC struct {
 
 // Policy says which flows are worth a slot and for how long.
 type Policy struct {
-	Name        string        `yaml:"name"`
-	MinPackets  uint64        `yaml:"min_packets"`
-	MinAge      time.Duration `yaml:"min_age"`
-	Ceiling     int           `yaml:"ceiling"`
-	MarkOffload uint32        `yaml:"mark_offload"`
-	MarkNever   uint32        `yaml:"mark_never"`
-	MarkDrop    uint32        `yaml:"mark_drop"`
-	DropPackets int           `yaml:"drop_packets"`
-	DropLife    time.Duration `yaml:"drop_life"`
-	DropCeiling int           `yaml:"drop_ceiling"`
-	Ruleset     string        `yaml:"ruleset"`
-	Idle        time.Duration `yaml:"idle"`
+	Name          string        `yaml:"name"`
+	MinPackets    uint64        `yaml:"min_packets"`
+	MinAge        time.Duration `yaml:"min_age"`
+	Ceiling       int           `yaml:"ceiling"`
+	Untracked     string        `yaml:"untracked"`
+	UntrackedLife time.Duration `yaml:"untracked_life"`
+	MarkOffload   uint32        `yaml:"mark_offload"`
+	MarkNever     uint32        `yaml:"mark_never"`
+	MarkDrop      uint32        `yaml:"mark_drop"`
+	DropPackets   int           `yaml:"drop_packets"`
+	DropLife      time.Duration `yaml:"drop_life"`
+	DropCeiling   int           `yaml:"drop_ceiling"`
+	Ruleset       string        `yaml:"ruleset"`
+	Idle          time.Duration `yaml:"idle"`
 }
 
 // Conntrack is how the kernel's connections are followed.

@@ -135,7 +135,7 @@ func (d *daemon) openKernel(ctx context.Context, driver hwif.Driver) (err error)
 	if d.observer, note, err = openObserver(d.cfg, d.clock, d.log); err != nil {
 		return err
 	}
-	if err = d.thresholds(d.cfg); err != nil {
+	if err = d.thresholds(d.cfg, d.cfg); err != nil {
 		return err
 	}
 	if d.nic, err = openDevice(ctx, driver, d.cfg, []string{note}, d.log); err != nil {

@@ -34,13 +34,22 @@ func openObserver(cfg *config.Config, clk clock, log *slog.Logger) (*observe.Obs
 	return ob, note, nil
 }
 
-// thresholds tells the observer from when on it is to speak up.
-func (d *daemon) thresholds(cfg *config.Config) error {
+// thresholds tells the observer from when on it is to speak up, and of what.
+func (d *daemon) thresholds(old, cfg *config.Config) error {
 	if d.observer == nil {
 		return nil
 	}
 	if err := d.observer.SetThreshold(heavyAt(&cfg.Policy)); err != nil {
 		return err
+	}
+	if err := d.observer.SetUntracked(cfg.Policy.Untracked != "off"); err != nil {
+		return err
+	}
+	if old.Policy.Untracked != cfg.Policy.Untracked {
+		// Those that were told of under the old word went by.
+		if err := d.observer.ResetAll(); err != nil {
+			return err
+		}
 	}
 	return d.observer.SetDropThreshold(uint64(cfg.Policy.DropPackets))
 }

@@ -15,8 +15,9 @@ func engineOptions(cfg *config.Config, from *sources) offload.Options {
 		ceiling = 0
 	}
 	return offload.Options{
-		Marks:    offload.Marks{Offload: p.MarkOffload, Never: p.MarkNever, Drop: p.MarkDrop},
-		DropLife: p.DropLife, DropCeiling: ceiling,
+		Marks:     offload.Marks{Offload: p.MarkOffload, Never: p.MarkNever, Drop: p.MarkDrop},
+		Untracked: offload.Untracked{Pinned: p.Untracked != "off", All: p.Untracked == "on", Life: p.UntrackedLife},
+		DropLife:  p.DropLife, DropCeiling: ceiling,
 		Policy: policyOf(&cfg.Policy), Idle: cfg.Policy.Idle, Round: cfg.NIC.Count,
 		TCPTimeout: tcp, UDPTimeout: udp, Ruleset: rulesetPolicies[cfg.Policy.Ruleset],
 	}

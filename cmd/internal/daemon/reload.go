@@ -63,7 +63,7 @@ func (d *daemon) reload(ctx context.Context, old *config.Config) *config.Config 
 	if err := d.loop.Do(ctx, func(e *offload.Engine) { e.SetOptions(opts) }); err != nil {
 		return old // the daemon is ending
 	}
-	if err := d.thresholds(&next); err != nil {
+	if err := d.thresholds(old, &next); err != nil {
 		d.log.Error("the observer does not take its thresholds", "err", err)
 	}
 	d.level.Set(levelOf(&next))

@@ -66,6 +66,9 @@ type host struct {
 	seen *survey
 	// privFlags are an interface's private flags (ethtool --show-priv-flags).
 	privFlags func(port string) (map[string]bool, error)
+	// observe tries the programs that look at packets: where they run, and why not at
+	// a better place.
+	observe func() (mode, why string, err error)
 	// tables are nftables' flow tables.
 	tables func() ([]flowtable, error)
 
@@ -115,6 +118,8 @@ var checks = []check{
 	{onKernel, conntrackExtras},
 	{onKernel, conntrackRoom},
 	{onKernel, flowtables},
+	{onKernel, legacyRules},
+	{onKernel, observer},
 	{onKernel, receiveBuffer},
 	{onKernel, forwarding},
 	{onKernel, reversePath},
@@ -141,6 +146,7 @@ func Run(ctx context.Context, opts Options) []Finding {
 	return run(ctx, &host{
 		opts: opts, proc: "/proc", sys: "/sys", boot: "/boot", lib: "/lib", release: release(),
 		caps: effective, mapCreate: createMap, force: forceBuffer, take: takeSurvey, privFlags: privFlags, tables: listFlowtables,
+		observe: tryObserver,
 	})
 }
 

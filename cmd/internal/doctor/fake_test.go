@@ -56,6 +56,7 @@ func fake(t *testing.T, broken map[string]string) *host {
 		caps:      func() (uint64, error) { return ^uint64(0), nil },
 		mapCreate: func() error { return nil },
 		force:     func(n int) (int, error) { return n, nil },
+		observe:   func() (string, string, error) { return "tcx", "", nil },
 		tables:    func() ([]flowtable, error) { return nil, nil },
 		take:      func(context.Context, []string) *survey { return &survey{} },
 		privFlags: func(string) (map[string]bool, error) { return nil, nil },

@@ -48,7 +48,7 @@ func (c *converter) flow(v *offload.View) *pb.Flow {
 	f.KernelCountersAge, f.NicCountersAge = c.age(v.KernelAt), c.age(v.NICAt)
 	f.DeviceId = uint32(v.Device)
 	f.History = c.history(v.History)
-	f.Verdict = verdicts[v.Verdict]
+	f.Verdict, f.Untracked = verdicts[v.Verdict], v.Untracked
 	return f
 }
 

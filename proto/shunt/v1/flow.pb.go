@@ -685,7 +685,10 @@ type Flow struct {
 	// Its latest changes, oldest first.
 	History []*Change `protobuf:"bytes,26,rep,name=history,proto3" json:"history,omitempty"`
 	// What hardware does, or would do, with its packets.
-	Verdict       Verdict `protobuf:"varint,27,opt,name=verdict,proto3,enum=shunt.v1.Verdict" json:"verdict,omitempty"`
+	Verdict Verdict `protobuf:"varint,27,opt,name=verdict,proto3,enum=shunt.v1.Verdict" json:"verdict,omitempty"`
+	// Conntrack was told to leave it alone (notrack): it is one direction, orig, and
+	// reply means nothing.
+	Untracked     bool `protobuf:"varint,28,opt,name=untracked,proto3" json:"untracked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -909,6 +912,13 @@ func (x *Flow) GetVerdict() Verdict {
 	return Verdict_VERDICT_UNSPECIFIED
 }
 
+func (x *Flow) GetUntracked() bool {
+	if x != nil {
+		return x.Untracked
+	}
+	return false
+}
+
 var File_shunt_v1_flow_proto protoreflect.FileDescriptor
 
 const file_shunt_v1_flow_proto_rawDesc = "" +
@@ -965,7 +975,7 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x04note\x18\x04 \x01(\tR\x04note\x121\n" +
 	"\x06set_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05setAt\x129\n" +
 	"\n" +
-	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xab\b\n" +
+	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xc9\b\n" +
 	"\x04Flow\x12\x10\n" +
 	"\x03uid\x18\x01 \x01(\x04R\x03uid\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x12\n" +
@@ -996,7 +1006,8 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x10nic_counters_age\x18\x18 \x01(\v2\x19.google.protobuf.DurationR\x0enicCountersAge\x12\x1b\n" +
 	"\tdevice_id\x18\x19 \x01(\rR\bdeviceId\x12*\n" +
 	"\ahistory\x18\x1a \x03(\v2\x10.shunt.v1.ChangeR\ahistory\x12+\n" +
-	"\averdict\x18\x1b \x01(\x0e2\x11.shunt.v1.VerdictR\averdictB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
+	"\averdict\x18\x1b \x01(\x0e2\x11.shunt.v1.VerdictR\averdict\x12\x1c\n" +
+	"\tuntracked\x18\x1c \x01(\bR\tuntrackedB7Z5github.com/shunt-offload/shunt/proto/shunt/v1;shuntv1b\x06proto3"
 
 var (
 	file_shunt_v1_flow_proto_rawDescOnce sync.Once

@@ -45,6 +45,7 @@ struct sk_buff {
 	__u32 vlan_all;
 	__u16 vlan_tci;
 	__be16 vlan_proto;
+	__be16 protocol;
 	__u16 network_header;
 	unsigned int end;
 	unsigned char *head, *data;
@@ -87,6 +88,7 @@ struct nf_conn {
 /* The low bits of skb->_nfct (include/linux/skbuff.h, enum ip_conntrack_info). */
 #define NFCT_INFOMASK 7UL
 #define IP_CT_IS_REPLY 3
+#define IP_CT_UNTRACKED 7
 
 /* enum tcx_action_base: on to the next program (include/uapi/linux/bpf.h, since 6.6). */
 #define TCX_NEXT -1

@@ -2,6 +2,7 @@
 /* Looks at forwarded packets on their way out of a port, when nothing about them
  * is undecided any more, and at those that netfilter drops. It changes nothing. */
 #include "connection.h"
+#include "untracked.h"
 
 char gpl[] SEC("license") = "GPL";
 
@@ -64,16 +65,18 @@ static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn 
 	r->at = bpf_ktime_get_ns();
 	r->packets = packets;
 	r->own = *own;
-	direction_of(&r->other, ct, !reply);
 	r->in = BPF_CORE_READ(skb, skb_iif);
 	r->out = out;
 	r->mark = BPF_CORE_READ(skb, mark);
-	if (bpf_core_field_exists(ct->mark))
-		r->ct_mark = BPF_CORE_READ(ct, mark);
-	r->status = BPF_CORE_READ(ct, status);
+	if (ct) {
+		direction_of(&r->other, ct, !reply);
+		if (bpf_core_field_exists(ct->mark))
+			r->ct_mark = BPF_CORE_READ(ct, mark);
+		r->status = BPF_CORE_READ(ct, status);
+	}
 	r->kind = kind;
 	ttl_of(r, skb);
-	if (kind == LEFT) {
+	if (kind != DROPPED) {
 		frame = BPF_CORE_READ(skb, data);
 		bpf_probe_read_kernel(r->eth_dst, 12, frame);
 		tag_of(r, skb, frame);
@@ -121,9 +124,10 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 	if (!forwarded(skb))
 		return;
 	ct = conn_of(skb, &reply);
-	if (!ct)
+	if (ct)
+		direction_of(&d, ct, reply);
+	else if (!untracked || !alone(&d, skb))
 		return;
-	direction_of(&d, ct, reply);
 	if (s)
 		s->packets++;
 	if (drop_threshold)
@@ -138,7 +142,7 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 	__sync_fetch_and_add(&t->packets, packets_in(skb));
 	if (!t->wanted && (t->told || !threshold || t->packets < threshold))
 		return;
-	if (tell(skb, ct, reply, &d, LEFT, out, t->packets)) {
+	if (tell(skb, ct, reply, &d, ct ? LEFT : ALONE, out, t->packets)) {
 		t->wanted = 0;
 		t->told = 1;
 	}

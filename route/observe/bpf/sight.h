@@ -14,6 +14,9 @@ volatile __u64 threshold = 0;
  * DROP_WINDOW; 0 turns this off. */
 volatile __u64 drop_threshold = 0;
 
+/* Whether packets that conntrack was told to leave alone (notrack) are looked at. */
+volatile __u32 untracked = 0;
+
 #define DROP_WINDOW 1000000000ULL /* ns */
 
 struct direction {
@@ -35,6 +38,7 @@ struct dropped {
 enum kind {
 	LEFT = 1,    /* on its way out of a port */
 	DROPPED = 2, /* by netfilter */
+	ALONE = 3,   /* like LEFT, of no connection: own is all that there is */
 };
 
 /* What is told of one packet. */

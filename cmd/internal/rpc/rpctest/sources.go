@@ -161,7 +161,8 @@ func (r *router) Resolve(qs []flow.Query) {
 }
 
 // Forget and SetPorts change nothing here.
-func (r *router) Forget([]flow.ID) {}
+func (r *router) Forget([]flow.ID)     {}
+func (r *router) Recount([]flow.Tuple) {}
 
 // SetPorts changes nothing: the router's ports are fixed.
 func (r *router) SetPorts([]hwif.Port) {}
