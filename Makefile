@@ -18,7 +18,7 @@ V ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-drop bench-reroute bench-vm test-route generate generate-check lint fuzz clean
+.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-drop bench-reroute bench-vm test-route test-route-vm generate generate-check lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,11 @@ bench-reroute: build ## figures: time from a route's change until 1, 1000 and 20
 test-route: ## a network that changes at random, the NIC against the kernel: SEED=, STEPS= (1000), SETTLE= ms (root)
 	@scripts/packages.sh test
 	SEED='$(SEED)' STEPS='$(or $(STEPS),1000)' SETTLE='$(SETTLE)' $(GO) test -count=1 -tags netns -timeout 120m -v -run '^TestRandomNetwork$$' ./test
+
+test-route-vm: ## the same through an emulated card, on a stock kernel in qemu, with routing domains (VRF): SEED=, STEPS= (60)
+	@scripts/packages.sh vm
+	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
+	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNEL)' --pkgs ./test --run '^TestCardRandomNetwork$$' --programs 'shuntd shuntctl shunt-demo' --verbose --env SEED='$(SEED)' --env STEPS='$(STEPS)' --env SETTLE='$(SETTLE)'
 
 demo-vm: ## the demo through an emulated switchdev card, on a stock kernel in qemu
 	@scripts/packages.sh vm

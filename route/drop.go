@@ -19,11 +19,11 @@ func (p *picture) ends(j *job) {
 		if j.in[d] == 0 {
 			continue
 		}
-		s, reason, text := p.stack(j.in[d], j.q.Orig.Family)
+		s, reason, text := p.stack(j.in[d], j.q.Orig.Family, clue{})
 		if reason != flow.ReasonNone {
 			j.refuse(reason, "%s", text)
 			continue
 		}
-		j.v.path[d] = path{L3In: s.l3, Route: flow.Route{In: s.port, InVLAN: s.vlan, InMAC: s.mac, InMTU: s.mtu}}
+		j.v.path[d] = path{L3In: s.l3, VRF: s.vrf, BundleIn: s.bundle, Route: flow.Route{In: s.port, InVLAN: s.vlan, InMAC: s.mac, InMTU: s.mtu}}
 	}
 }

@@ -67,6 +67,8 @@ func (h *fakeHost) UseNeigh(n *rtnl.Neigh, create bool) error {
 	return nil
 }
 
+var pfx = netip.MustParsePrefix
+
 func ip(s string) hwif.Addr {
 	a, _ := hwif.AddrFrom(netip.MustParseAddr(s))
 	return a

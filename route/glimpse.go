@@ -33,26 +33,6 @@ func (j *job) observed() bool {
 	return j.seen[flow.Orig] != nil && (j.q.Alone || j.seen[flow.Reply] != nil)
 }
 
-// ingress is the L3 interface where a packet came in. Behind a VRF the packet
-// names the VRF alone (vrf_ip_rcv, drivers/net/vrf.c): its only member that leads
-// to a port is meant, 0 when there are several.
-func (p *picture) ingress(g *glimpse) hwif.Ifindex {
-	if p.links[g.in].Kind != "vrf" {
-		return g.in
-	}
-	only := hwif.Ifindex(0)
-	for i, l := range p.links {
-		if l.Master != g.in {
-			continue
-		}
-		if only != 0 {
-			return 0
-		}
-		only = i
-	}
-	return only
-}
-
 // oneLeg takes the leg of a multipath route that a packet was seen taking. Legs
 // that are dead or without carrier are not in use.
 func (p *picture) oneLeg(j *job, k *rtnl.Ask, d flow.Dir, r *rtnl.Route) {
@@ -79,12 +59,13 @@ func (p *picture) oneLeg(j *job, k *rtnl.Ask, d flow.Dir, r *rtnl.Route) {
 
 // leads reports whether a packet sent by a leg would leave as g did.
 func (p *picture) leads(h *rtnl.Hop, k *rtnl.Ask, g *glimpse) bool {
-	s, reason, _ := p.stack(h.Oif, k.Family)
 	n := neighKey{Addr: h.Gateway, Ifindex: h.Oif, Family: h.GwFamily}
 	if h.GwFamily == hwif.FamilyNone {
 		n.Addr, n.Family = k.Dst, k.Family
 	}
-	return reason == flow.ReasonNone && s.port == g.out && s.vlan == g.vlan && p.macNow(n) == g.dst
+	mac := p.macNow(n)
+	s, reason, _ := p.stack(h.Oif, k.Family, clue{out: true, mac: mac})
+	return reason == flow.ReasonNone && s.port == g.out && s.vlan == g.vlan && mac == g.dst
 }
 
 // confirmSeen holds a path against the packet that was seen.

@@ -29,7 +29,7 @@ func retry(what string, list func() error) error {
 // listAll makes the picture anew. Differences are handled as if they had been
 // notified.
 func (r *Resolver) listAll() error {
-	for _, part := range []func() error{r.listConf, r.listLinks, r.listAddrs, r.listNeighs, r.listTOS, r.listPolicies} {
+	for _, part := range []func() error{r.listConf, r.listLinks, r.listAddrs, r.listNeighs, r.listFDB, r.listTOS, r.listPolicies} {
 		if err := part(); err != nil {
 			return err
 		}

@@ -18,7 +18,7 @@ const chunk = rtnl.BatchSize
 type job struct {
 	q       *flow.Query
 	seen    [2]*glimpse     // by flow.Dir, packets of the flow; nil where none was seen
-	in      [2]hwif.Ifindex // by flow.Dir, L3 ingress; of orig from a packet, from the record, or found by round 1
+	in      [2]hwif.Ifindex // by flow.Dir, ingress as routing names it (domain); of orig from a packet, from the record, or found by round 1
 	hop     [2]rtnl.Route   // by flow.Dir
 	hops    [2]uint16       // by flow.Dir, legs of the multipath route that one was chosen from
 	srcLn   uint8           // length of the prefix that routes back to orig.src
@@ -61,8 +61,9 @@ func (a *asker) judge(jobs []job) error {
 		}
 		for d, g := range j.seen {
 			if g != nil {
-				j.in[d] = a.ingress(g)
+				j.in[d] = g.in
 			}
+			j.in[d] = a.domain(j.in[d])
 		}
 		a.before(j, a.markKnown)
 	}
@@ -128,7 +129,7 @@ func (a *asker) source(jobs []job) error {
 	}
 	return a.ask(jobs, func(j *job, k *rtnl.Ask, got *rtnl.Answer) {
 		if a.check(j, k, got) && a.checkFIB(j, k, &got.Route) {
-			j.in[flow.Orig] = got.Route.Oif
+			j.in[flow.Orig] = a.domain(got.Route.Oif)
 		}
 	})
 }
@@ -138,7 +139,7 @@ func (a *asker) forth(jobs []job) error {
 	err := a.direction(jobs, flow.Orig)
 	for i := range jobs {
 		if j := &jobs[i]; j.in[flow.Reply] == 0 {
-			j.in[flow.Reply] = j.hop[flow.Orig].Oif
+			j.in[flow.Reply] = a.domain(j.hop[flow.Orig].Oif)
 		}
 	}
 	return err
@@ -151,7 +152,7 @@ func (a *asker) back(jobs []job) error {
 		return err
 	}
 	for i := range jobs {
-		if j := &jobs[i]; !j.failed() && !j.observed() && !j.q.Alone && j.hop[flow.Reply].Oif != j.in[flow.Orig] {
+		if j := &jobs[i]; !j.failed() && !j.observed() && !j.q.Alone && a.domain(j.hop[flow.Reply].Oif) != j.in[flow.Orig] {
 			j.refuse(flow.Asymmetric, "packets from %s would enter by %s, but replies leave by %s",
 				j.q.Orig.SrcAddr(), a.name(j.in[flow.Orig]), a.name(j.hop[flow.Reply].Oif))
 		}

@@ -51,9 +51,7 @@ func (c *core) moved(k neighKey, now hwif.MAC, text string) {
 	if now.IsZero() {
 		// When a link goes down or changes its address, its neighbours go first:
 		// name the cause.
-		if l, err := c.host.Link(k.Ifindex); err == nil {
-			c.onLink(&l, false)
-		}
+		c.reread(k.Ifindex)
 	}
 	var out, waiting []flow.ID
 	c.index.paths.byNeighbour(k, func(n uint32) {

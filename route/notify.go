@@ -56,12 +56,18 @@ func (c *core) ruleset(by string) {
 func (c *core) message(m *rtnl.Msg) {
 	switch m.Type {
 	case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+		if port := rtnl.PortOf(m.Body); port != 0 {
+			c.reread(port)
+		}
 		if l, ok := rtnl.ParseLink(m.Body, m.Type == unix.RTM_DELLINK); ok {
 			c.onLink(&l, m.Type == unix.RTM_DELLINK)
 		}
 	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
 		if n, ok := rtnl.ParseNeigh(m.Body); ok {
 			c.onNeigh(&n, m.Type == unix.RTM_DELNEIGH)
+		}
+		if e, ok := rtnl.ParseFDB(m.Body); ok {
+			c.onFDB(&e, m.Type == unix.RTM_DELNEIGH)
 		}
 	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 		if r, ok := rtnl.ParseRoute(m.Body); ok && r.Flags&unix.RTM_F_CLONED == 0 {
@@ -84,15 +90,21 @@ func (c *core) message(m *rtnl.Msg) {
 		}
 	case unix.RTM_NEWQDISC, unix.RTM_DELQDISC:
 		if i, ok := rtnl.ParseRootQdisc(m.Body); ok {
-			if l, err := c.host.Link(i); err == nil { // it has gone meanwhile: its own notification says so
-				c.onLink(&l, false)
-			}
+			c.reread(i)
 		}
 	case rtmNewNexthopBucket:
 		c.dirty(c.index.chosen(), flow.CauseRouteChanged, "a resilient nexthop group moved a bucket", c.now)
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		c.ask.forget()
 		c.sweepAll("a nexthop object changed") // a group has no family
+	}
+}
+
+// reread looks at an interface of which something is told that no message of its own
+// says. One that has gone meanwhile has its own notification.
+func (c *core) reread(dev hwif.Ifindex) {
+	if l, err := c.host.Link(dev); err == nil {
+		c.onLink(&l, false)
 	}
 }
 
@@ -147,13 +159,13 @@ func (c *core) onLink(l *rtnl.Link, gone bool) {
 	old, known := c.view.links[l.Index]
 	if gone {
 		if known {
-			delete(c.view.links, l.Index)
+			c.view.dropLink(l.Index)
 			delete(c.view.fresh, l.Index)
 			c.linkDown(&old, old.Name+" was removed")
 		}
 		return
 	}
-	c.view.links[l.Index] = *l
+	c.view.setLink(l)
 	if known && old == *l {
 		return
 	}

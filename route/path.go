@@ -13,16 +13,21 @@ type path struct {
 	Family  hwif.Family
 	L3In    hwif.Ifindex // interface with the ingress IP configuration
 	L3Out   hwif.Ifindex // interface that the kernel routes to
-	Legs    uint64       // what else the multipath route holds that a packet was seen choosing from, hashed; 0 for a single way
+	VRF     hwif.Ifindex // that L3In belongs to, 0 for none
+	// Bridge or bond between L3In, L3Out and their ports; 0 for none.
+	BundleIn, BundleOut hwif.Ifindex
+	Legs                uint64 // what else the multipath route holds that a packet was seen choosing from, hashed; 0 for a single way
 }
 
 func (p *path) neighbour() neighKey {
 	return neighKey{Addr: p.Nexthop, Ifindex: p.L3Out, Family: p.Family}
 }
 
+const maxIfaces = 7
+
 // ifaces are the interfaces that the path rests on, 0 for none, each once.
-func (p *path) ifaces() [4]hwif.Ifindex {
-	out := [4]hwif.Ifindex{p.L3In, p.Route.In, p.L3Out, p.Route.Out}
+func (p *path) ifaces() [maxIfaces]hwif.Ifindex {
+	out := [maxIfaces]hwif.Ifindex{p.L3In, p.Route.In, p.L3Out, p.Route.Out, p.VRF, p.BundleIn, p.BundleOut}
 	for i := range out {
 		for k := range i {
 			if out[k] == out[i] {
@@ -46,7 +51,7 @@ type paths struct {
 	all      []pathSlot // by number; 0 is never used
 	free     []uint32
 	byPath   map[path]uint32
-	byLink   map[hwif.Ifindex]uint32 // head in linkList; node = number*4 + place in ifaces
+	byLink   map[hwif.Ifindex]uint32 // head in linkList; node = number*maxIfaces + place in ifaces
 	linkList chains
 	byNeigh  map[neighKey]uint32 // head in neighList; node = number
 	neighs   chains
@@ -86,13 +91,13 @@ func (ps *paths) insert(p *path) uint32 {
 	} else {
 		n = uint32(len(ps.all))
 		ps.all = append(ps.all, pathSlot{path: *p})
-		ps.linkList.grow(4 * len(ps.all))
+		ps.linkList.grow(maxIfaces * len(ps.all))
 		ps.neighs.grow(len(ps.all))
 	}
 	ps.byPath[*p] = n
 	for i, dev := range p.ifaces() {
 		if dev != 0 {
-			ps.byLink[dev] = ps.linkList.push(ps.byLink[dev], n*4+uint32(i))
+			ps.byLink[dev] = ps.linkList.push(ps.byLink[dev], n*maxIfaces+uint32(i))
 		}
 	}
 	if key := p.neighbour(); key.Family != hwif.FamilyNone {
@@ -113,7 +118,7 @@ func (ps *paths) release(n uint32) {
 	delete(ps.byPath, s.path)
 	for i, dev := range s.ifaces() {
 		if dev != 0 {
-			setHead(ps.byLink, dev, ps.linkList.remove(ps.byLink[dev], n*4+uint32(i)))
+			setHead(ps.byLink, dev, ps.linkList.remove(ps.byLink[dev], n*maxIfaces+uint32(i)))
 		}
 	}
 	if key := s.neighbour(); key.Family != hwif.FamilyNone {
@@ -133,7 +138,7 @@ func setHead[K comparable](m map[K]uint32, k K, head uint32) {
 
 // onLink calls f for every path that rests on dev.
 func (ps *paths) onLink(dev hwif.Ifindex, f func(n uint32)) {
-	ps.linkList.each(ps.byLink[dev], func(node uint32) { f(node / 4) })
+	ps.linkList.each(ps.byLink[dev], func(node uint32) { f(node / maxIfaces) })
 }
 
 // byNeighbour calls f for every path whose next hop k is.

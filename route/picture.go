@@ -8,7 +8,9 @@ import (
 // picture is what is known of the host besides the FIB. Owned by Run.
 type picture struct {
 	links    map[hwif.Ifindex]rtnl.Link
-	fresh    map[hwif.Ifindex]struct{} // made since the first listing, and never up yet
+	members  map[hwif.Ifindex][]hwif.Ifindex // by master; nil to be made anew
+	fdb      map[station]hwif.Ifindex        // where bridges have a MAC: a port, or the bridge itself
+	fresh    map[hwif.Ifindex]struct{}       // made since the first listing, and never up yet
 	neighs   map[neighKey]neighbour
 	conf     map[confKey]conf
 	addrs    map[addrKey]uint32 // local addresses to IFA_F_* flags
@@ -106,7 +108,7 @@ var families = [2]hwif.Family{hwif.IPv4, hwif.IPv6}
 func newPicture() *picture {
 	return &picture{
 		links: map[hwif.Ifindex]rtnl.Link{}, fresh: map[hwif.Ifindex]struct{}{}, neighs: map[neighKey]neighbour{},
-		conf: map[confKey]conf{}, addrs: map[addrKey]uint32{}, ports: map[hwif.Ifindex]hwif.Port{},
+		fdb: map[station]hwif.Ifindex{}, conf: map[confKey]conf{}, addrs: map[addrKey]uint32{}, ports: map[hwif.Ifindex]hwif.Port{},
 	}
 }
 

@@ -52,7 +52,7 @@ func (a *asker) forget() { clear(a.several) }
 // specifically, 0 when there is none.
 func (a *asker) otherWay(j *job) (hwif.Ifindex, error) {
 	for dev, l := range a.links {
-		if dev == j.in[flow.Orig] || l.Flags&unix.IFF_LOOPBACK != 0 || l.Flags&unix.IFF_UP == 0 {
+		if a.domain(dev) == j.in[flow.Orig] || l.Flags&unix.IFF_LOOPBACK != 0 || l.Flags&unix.IFF_UP == 0 {
 			continue
 		}
 		k := a.question(j.q, flow.Reply, 0)

@@ -14,8 +14,10 @@ import (
 // side is one end of a path: the interface with the IP configuration, and the
 // port and tag that its frames have on the wire.
 type side struct {
+	vrf    hwif.Ifindex // that l3 belongs to, 0 for none
 	l3     hwif.Ifindex
-	port   hwif.Ifindex
+	bundle hwif.Ifindex // bridge or bond between l3 and the port, l3 itself where it is one; 0 for none
+	port   hwif.Ifindex // 0 when it is not known, or not yet
 	device hwif.DeviceID
 	vlan   hwif.VLAN
 	mac    hwif.MAC // of l3, not of the port
@@ -24,46 +26,37 @@ type side struct {
 	xdp    string   // an interface with somebody's XDP program
 }
 
+func (s *side) wire() wire { return wire{s.port, s.vlan} }
+
 const vlan8021Q = 0x8100 // ETH_P_8021Q
 
 func itoa(n uint32) string { return strconv.FormatUint(uint64(n), 10) }
 
-// stack follows an interface down to a device's port: the port itself, or one
-// 802.1Q device on it. Everything else is refused with a sentence.
-func (p *picture) stack(dev hwif.Ifindex, f hwif.Family) (side, flow.Reason, string) {
+// stack follows an interface down to a device's port: out of a VRF into the member
+// that is meant, past one 802.1Q tag, into a bridge's or bond's member. Everything
+// else is refused with a sentence.
+func (p *picture) stack(dev hwif.Ifindex, f hwif.Family, c clue) (side, flow.Reason, string) {
 	l, ok := p.links[dev]
 	if !ok {
 		return side{}, flow.PortNotOffloadable, fmt.Sprintf("interface %d has just appeared or vanished", dev)
 	}
-	s := side{l3: dev, port: dev, mac: l.MAC, mtu: clampMTU(l.MTU)}
+	if l.Kind == "vrf" {
+		var reason flow.Reason
+		var text string
+		if l, reason, text = p.inVRF(&l, c); reason != flow.ReasonNone || l.Index == 0 {
+			return side{l3: dev}, reason, text
+		}
+	}
+	s := side{l3: l.Index, mac: l.MAC, mtu: clampMTU(l.MTU)}
+	if l.SlaveKind == "vrf" {
+		s.vrf = l.Master
+	}
 	if f == hwif.IPv6 && l.MTU6 != 0 {
 		s.mtu = min(s.mtu, clampMTU(l.MTU6))
 	}
-	if r, text := p.unfit(&l); r != flow.ReasonNone {
-		return s, r, text
-	}
-	p.passing(&s, &l)
-	bottom := l
-	if l.Kind == "vlan" {
-		switch {
-		case l.VLANProto != vlan8021Q:
-			return s, flow.RouteUnsupported, fmt.Sprintf("%s uses VLAN protocol 0x%04x; only 802.1Q can be offloaded", l.Name, l.VLANProto)
-		case l.EgressQoS:
-			return s, flow.RouteUnsupported, l.Name + " maps packet priority to VLAN priority (egress-qos-map), which a rule can't follow"
-		case l.Foreign:
-			return s, flow.RouteUnsupported, l.Name + " is a VLAN on an interface in another network namespace"
-		}
-		if bottom, ok = p.links[l.Parent]; !ok {
-			return s, flow.PortNotOffloadable, fmt.Sprintf("the interface below %s is not known", l.Name)
-		}
-		if bottom.Kind == "vlan" {
-			return s, flow.RouteUnsupported, l.Name + " is a VLAN inside a VLAN; only one tag can be offloaded"
-		}
-		if r, text := p.unfit(&bottom); r != flow.ReasonNone {
-			return s, r, text
-		}
-		s.vlan, s.port = l.VLAN, bottom.Index
-		p.passing(&s, &bottom)
+	bottom, reason, text := p.down(&s, l, c)
+	if reason != flow.ReasonNone || s.port == 0 {
+		return s, reason, text
 	}
 	port, ok := p.ports[s.port]
 	switch {
@@ -78,6 +71,62 @@ func (p *picture) stack(dev hwif.Ifindex, f hwif.Family) (side, flow.Reason, str
 	return s, flow.ReasonNone, ""
 }
 
+// down goes from l to what its frames leave by, one layer at a time.
+func (p *picture) down(s *side, l rtnl.Link, c clue) (rtnl.Link, flow.Reason, string) {
+	above := rtnl.Link{}
+	for {
+		if r, text := p.unfit(&l, &above); r != flow.ReasonNone {
+			return l, r, text
+		}
+		p.passing(s, &l)
+		var next rtnl.Link
+		var reason flow.Reason
+		var text string
+		switch {
+		case l.Kind == "vlan":
+			next, reason, text = p.untagged(s, &l)
+		case l.Kind == "bridge" || l.Kind == "bond":
+			if s.bundle != 0 {
+				return l, flow.RouteUnsupported, fmt.Sprintf("%s lies below %s; only one of both can be followed", l.Name, p.name(s.bundle))
+			}
+			s.bundle = l.Index
+			if next, reason, text = p.inBundle(&l, s.vlan, c); next.Index == 0 && reason == flow.ReasonNone {
+				return l, reason, text
+			}
+		default:
+			s.port = l.Index
+			return l, flow.ReasonNone, ""
+		}
+		if reason != flow.ReasonNone {
+			return l, reason, text
+		}
+		above, l = l, next
+	}
+}
+
+// untagged is the interface below a VLAN device.
+func (p *picture) untagged(s *side, l *rtnl.Link) (rtnl.Link, flow.Reason, string) {
+	none := func(r flow.Reason, format string, args ...any) (rtnl.Link, flow.Reason, string) {
+		return rtnl.Link{}, r, fmt.Sprintf(format, args...)
+	}
+	switch {
+	case s.vlan != 0:
+		return none(flow.RouteUnsupported, "%s is a VLAN inside a VLAN; only one tag can be offloaded", p.name(s.l3))
+	case l.VLANProto != vlan8021Q:
+		return none(flow.RouteUnsupported, "%s uses VLAN protocol 0x%04x; only 802.1Q can be offloaded", l.Name, l.VLANProto)
+	case l.EgressQoS:
+		return none(flow.RouteUnsupported, "%s maps packet priority to VLAN priority (egress-qos-map), which a rule can't follow", l.Name)
+	case l.Foreign:
+		return none(flow.RouteUnsupported, "%s is a VLAN on an interface in another network namespace", l.Name)
+	}
+	next, ok := p.links[l.Parent]
+	if !ok {
+		return none(flow.PortNotOffloadable, "the interface below %s is not known", l.Name)
+	}
+	s.vlan = l.VLAN
+	return next, flow.ReasonNone, ""
+}
+
 // passing notes what hardware would take packets past.
 func (p *picture) passing(s *side, l *rtnl.Link) {
 	if l.Shaper != "" {
@@ -88,8 +137,9 @@ func (p *picture) passing(s *side, l *rtnl.Link) {
 	}
 }
 
-// unfit is what rules an interface out wherever it stands in a stack.
-func (p *picture) unfit(l *rtnl.Link) (flow.Reason, string) {
+// unfit is what rules an interface out wherever it stands in a stack. Above is the
+// one that led to it.
+func (p *picture) unfit(l, above *rtnl.Link) (flow.Reason, string) {
 	switch {
 	case l.Flags&unix.IFF_LOOPBACK != 0:
 		return flow.Local, l.Name + " is the loopback interface"
@@ -97,11 +147,9 @@ func (p *picture) unfit(l *rtnl.Link) (flow.Reason, string) {
 		return flow.RouteUnsupported, fmt.Sprintf("%s is not an Ethernet interface (type %d, kind %q)", l.Name, l.Type, l.Kind)
 	case !l.Up():
 		return flow.NoRoute, l.Name + " is down or has no carrier"
-	case l.Kind == "bridge":
-		return flow.Bridged, l.Name + " is a bridge; the port behind it is not followed yet"
-	case l.Kind == "bond" || l.Kind == "team":
-		return flow.LAGUnsupported, fmt.Sprintf("%s is a %s; link aggregation is not followed yet", l.Name, l.Kind)
-	case l.Master == 0:
+	case l.Kind == "team":
+		return flow.LAGUnsupported, fmt.Sprintf("%s is a %s; its members are not followed", l.Name, l.Kind)
+	case l.Master == 0, l.Master == above.Index, l.SlaveKind == "vrf":
 		return flow.ReasonNone, ""
 	}
 	master := p.name(l.Master)

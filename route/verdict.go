@@ -52,7 +52,7 @@ func (j *job) answer() flow.Answer {
 		if p.Family == q.Orig.Family {
 			a.Nexthop[d] = p.Nexthop
 		}
-		a.Evidence[d] = flow.Evidence{L3In: p.L3In, L3Out: p.L3Out, Legs: j.hops[d]}
+		a.Evidence[d] = flow.Evidence{L3In: p.L3In, L3Out: p.L3Out, VRF: p.VRF, Legs: j.hops[d]}
 		if g := j.seen[d]; g != nil {
 			a.Evidence[d].Seen, a.Evidence[d].Mark = g.at, g.mark
 		}
@@ -147,24 +147,12 @@ func (p *picture) ipsec(j *job) {
 // after makes the verdict of a flow whose look-ups went well: interfaces, next
 // hops, MTU, and that the packets seen left just so.
 func (p *picture) after(j *job) {
-	f := j.q.Orig.Family
 	var both [2][2]side
 	ends := both[:]
 	if j.q.Alone {
 		ends = both[:1]
 	}
-	for d := range ends {
-		for i, dev := range [2]hwif.Ifindex{j.in[d], j.hop[d].Oif} {
-			var reason flow.Reason
-			var text string
-			if ends[d][i], reason, text = p.stack(dev, f); reason != flow.ReasonNone {
-				j.refuse(reason, "%s", text)
-			}
-		}
-		if !p.forwards(f, j.in[d]) {
-			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(j.in[d]))
-		}
-	}
+	p.sides(j, ends)
 	for d := range ends {
 		in, out := &ends[d][0], &ends[d][1]
 		if out.shaper != "" {
@@ -175,7 +163,7 @@ func (p *picture) after(j *job) {
 		}
 		if in.l3 == out.l3 {
 			j.refuse(flow.RouteUnsupported, "packets would leave by %s, where they came in: redirects are the kernel's", p.name(in.l3))
-		} else if j.v.reasons == 0 && (in.device != out.device || in.device != ends[0][0].device) {
+		} else if j.v.reasons == 0 && in.port != 0 && out.port != 0 && (in.device != out.device || in.device != ends[0][0].device) {
 			j.refuse(flow.DifferentEswitch, "%s and %s belong to different devices", p.name(in.port), p.name(out.port))
 		}
 	}
@@ -189,19 +177,54 @@ func (p *picture) after(j *job) {
 	}
 }
 
+// sides finds the ports: first those that packets leave by, which tell by which they
+// come in where several could be meant.
+func (p *picture) sides(j *job, ends [][2]side) {
+	f := j.q.Orig.Family
+	take := func(s *side, dev hwif.Ifindex, c clue) {
+		var reason flow.Reason
+		var text string
+		if *s, reason, text = p.stack(dev, f, c); reason != flow.ReasonNone {
+			j.refuse(reason, "%s", text)
+		}
+	}
+	for d := range ends {
+		take(&ends[d][1], j.hop[d].Oif, clue{out: true, mac: p.macNow(j.nexthop(flow.Dir(d)))})
+	}
+	for d := range ends {
+		c := clue{}
+		if len(ends) == 2 {
+			c.near = ends[1-d][1].wire()
+			c.pending = c.near.port == 0
+		}
+		take(&ends[d][0], j.in[d], c)
+		if !p.forwards(f, j.in[d]) {
+			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(j.in[d]))
+		}
+	}
+}
+
+// nexthop is the neighbour that packets of a direction are sent to: the route's
+// gateway, or the destination itself when it is on the link.
+func (j *job) nexthop(d flow.Dir) neighKey {
+	r := &j.hop[d]
+	k := neighKey{Addr: r.Gateway, Ifindex: r.Oif, Family: r.GwFamily}
+	if k.Family == hwif.FamilyNone {
+		k.Addr, k.Family = j.q.Reply.Src, j.q.Orig.Family
+		if d == flow.Reply {
+			k.Addr = j.q.Orig.Src
+		}
+	}
+	return k
+}
+
 // finish fills one direction's path. Only a good one carries a route.
 func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
 	r := &j.hop[d]
 	v := &j.v.path[d]
-	*v = path{L3In: in.l3, L3Out: out.l3, Family: j.q.Orig.Family, Legs: j.v.path[d].Legs}
-	switch {
-	case r.GwFamily != hwif.FamilyNone:
-		v.Nexthop, v.Family = r.Gateway, r.GwFamily
-	case d == flow.Orig:
-		v.Nexthop = j.q.Reply.Src
-	default:
-		v.Nexthop = j.q.Orig.Src
-	}
+	k := j.nexthop(d)
+	*v = path{L3In: in.l3, L3Out: out.l3, VRF: in.vrf, BundleIn: in.bundle, BundleOut: out.bundle,
+		Nexthop: k.Addr, Family: k.Family, Legs: j.v.path[d].Legs}
 	v.Route = flow.Route{In: in.port, Out: out.port, InVLAN: in.vlan, OutVLAN: out.vlan,
 		InMAC: in.mac, SrcMAC: out.mac, MTU: out.mtu, InMTU: in.mtu}
 	if r.MTU != 0 {
@@ -213,7 +236,6 @@ func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
 	if j.v.reasons.Without(flow.NeighbourUnresolved) != 0 {
 		return
 	}
-	k := v.neighbour()
 	mac := p.macNow(k)
 	switch {
 	case mac.IsZero():
@@ -222,6 +244,9 @@ func (p *picture) finish(j *job, d flow.Dir, in, out *side) {
 		j.refuse(flow.NeighbourUnresolved, "next hop %s on %s is %s", v.Nexthop.Netip(v.Family), p.name(out.l3), n.StateName())
 	case !mac.IsUnicast():
 		j.refuse(flow.RouteUnsupported, "next hop %s on %s has the group address %s", v.Nexthop.Netip(v.Family), p.name(out.l3), mac)
+	case out.port == 0:
+		j.v.awaits[d] = k
+		j.refuse(flow.NeighbourUnresolved, "bridge %s does not know behind which port next hop %s is", p.name(out.bundle), mac)
 	default:
 		v.Route.DstMAC = mac
 	}

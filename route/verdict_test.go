@@ -1,7 +1,6 @@
 package route
 
 import (
-	"net/netip"
 	"strings"
 	"testing"
 
@@ -13,7 +12,6 @@ import (
 )
 
 func TestVerdict(t *testing.T) {
-	pfx := netip.MustParsePrefix
 	link := func(f *fixture, i hwif.Ifindex, change func(*rtnl.Link)) {
 		l := f.view.links[i]
 		change(&l)
@@ -68,14 +66,17 @@ func TestVerdict(t *testing.T) {
 		"vlan qos":     {func(f *fixture) { vlan(f, func(l *rtnl.Link) { l.EgressQoS = true }) }, plain, flow.Of(flow.RouteUnsupported), "egress-qos-map", nil},
 		"vlan foreign": {func(f *fixture) { vlan(f, func(l *rtnl.Link) { l.Foreign = true }) }, plain, flow.Of(flow.RouteUnsupported), "another network namespace", nil},
 		"vlan in vlan": {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind = "vlan" }); vlan(f, func(*rtnl.Link) {}) }, plain, flow.Of(flow.RouteUnsupported), "VLAN inside a VLAN", nil},
-		"vlan on bond": {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind = "bond" }); vlan(f, func(*rtnl.Link) {}) }, plain, flow.Of(flow.LAGUnsupported), "b is a bond", nil},
-		"bond":         {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind = "bond" }) }, plain, flow.Of(flow.LAGUnsupported), "b is a bond", nil},
-		"bond member":  {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Master, l.SlaveKind = 3, "team" }) }, plain, flow.Of(flow.LAGUnsupported), "member of team c", nil},
-		"bridge":       {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind = "bridge" }) }, plain, flow.Of(flow.Bridged), "b is a bridge", nil},
-		"vrf":          {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Master, l.SlaveKind = 3, "vrf" }) }, plain, flow.Of(flow.RouteUnsupported), "belongs to c (vrf)", nil},
-		"tunnel":       {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Type, l.Kind = unix.ARPHRD_IPGRE, "gre" }) }, plain, flow.Of(flow.RouteUnsupported), "not an Ethernet", nil},
-		"vxlan":        {func(f *fixture) { delete(f.view.ports, 2); link(f, 2, func(l *rtnl.Link) { l.Kind = "vxlan" }) }, plain, flow.Of(flow.RouteUnsupported), "kind vxlan", nil},
-		"no port":      {func(f *fixture) { delete(f.view.ports, 2) }, plain, flow.Of(flow.PortNotOffloadable), "b is not a port", nil},
+		"vlan on bond": {func(f *fixture) {
+			link(f, 2, func(l *rtnl.Link) { l.Kind, l.BondMode = "bond", 4 })
+			vlan(f, func(*rtnl.Link) {})
+		}, plain, flow.Of(flow.LAGUnsupported), "b spreads packets over its members", nil},
+		"bond":        {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind, l.BondMode = "bond", 2 }) }, plain, flow.Of(flow.LAGUnsupported), "b spreads packets over its members", nil},
+		"bond member": {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Master, l.SlaveKind = 3, "team" }) }, plain, flow.Of(flow.LAGUnsupported), "member of team c", nil},
+		"bridge":      {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Kind, l.VLANFilter = "bridge", true }) }, plain, flow.Of(flow.Bridged), "b filters VLANs", nil},
+		"macsec":      {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Master, l.SlaveKind = 3, "hsr" }) }, plain, flow.Of(flow.RouteUnsupported), "belongs to c (hsr)", nil},
+		"tunnel":      {func(f *fixture) { link(f, 2, func(l *rtnl.Link) { l.Type, l.Kind = unix.ARPHRD_IPGRE, "gre" }) }, plain, flow.Of(flow.RouteUnsupported), "not an Ethernet", nil},
+		"vxlan":       {func(f *fixture) { delete(f.view.ports, 2); link(f, 2, func(l *rtnl.Link) { l.Kind = "vxlan" }) }, plain, flow.Of(flow.RouteUnsupported), "kind vxlan", nil},
+		"no port":     {func(f *fixture) { delete(f.view.ports, 2) }, plain, flow.Of(flow.PortNotOffloadable), "b is not a port", nil},
 		"port refused": {func(f *fixture) {
 			f.view.ports[2] = hwif.Port{Ifindex: 2, Refused: "hw-tc-offload is off; switch it on"}
 		}, plain, flow.Of(flow.OffloadDisabledOnPort), "b: hw-tc-offload is off", nil},

@@ -1,4 +1,4 @@
-//go:build netns
+//go:build netns || vm
 
 package e2e
 
@@ -48,51 +48,77 @@ type walk struct {
 // flow's packet leaves with the NIC as it leaves without. SEED and STEPS choose
 // the run, SETTLE the milliseconds between a change and the look.
 func TestRandomNetwork(t *testing.T) {
-	seed := uint64(1) // as part of all tests, always the same one
+	roam(t, journey{steps: 150, settle: 150 * time.Millisecond})
+}
+
+// journey is how a walk goes, unless the environment says otherwise.
+type journey struct {
+	maze   maze.Options
+	driver string
+	steps  int
+	settle time.Duration
+}
+
+// roam builds a maze and walks through it.
+func roam(t *testing.T, j journey) {
+	t.Helper()
+	j.maze.Seed = 1 // as part of all tests, always the same one
 	if _, asked := os.LookupEnv("SEED"); asked {
-		seed = number(t, "SEED", 0)
+		j.maze.Seed = number(t, "SEED", 0)
 	}
-	if seed == 0 {
-		seed = uint64(time.Now().UnixNano() % 1e9)
+	if j.maze.Seed == 0 {
+		j.maze.Seed = uint64(time.Now().UnixNano() % 1e9)
 	}
-	steps := int(number(t, "STEPS", 150))
-	settle := time.Duration(number(t, "SETTLE", 150)) * time.Millisecond
-	t.Logf("SEED=%d STEPS=%d", seed, steps)
-	m, err := maze.New(t.Context(), seed)
+	steps := int(number(t, "STEPS", uint64(j.steps)))
+	settle := time.Duration(number(t, "SETTLE", uint64(j.settle.Milliseconds()))) * time.Millisecond
+	t.Logf("SEED=%d STEPS=%d", j.maze.Seed, steps)
+	m, err := maze.New(t.Context(), j.maze)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &walk{T: t, m: m, seed: seed, why: map[string]int{}, seen: map[string]int{}}
+	w := &walk{T: t, m: m, seed: j.maze.Seed, why: map[string]int{}, seen: map[string]int{}}
 	s := &stage{T: t, Lab: m.Lab, dir: t.TempDir()}
 	t.Cleanup(func() { m.Close(); s.keepLogs() })
 	var ports []string
 	for i := range maze.Ports {
 		ports = append(ports, maze.Port(i))
 	}
-	s.daemon(rig.DaemonOptions{Ports: ports, LogLevel: logLevel(), Recheck: time.Hour})
+	s.daemon(rig.DaemonOptions{Driver: j.driver, Ports: ports, LogLevel: logLevel(), Recheck: time.Hour})
 	w.d = s.d
 	w.warmUp()
 	for n := range steps {
+		if n > 0 && n%50 == 0 {
+			fmt.Printf("step %d: %d mismatches, %d of %d frames by the NIC\n", n, w.mismatches, w.inNIC, w.probes)
+		}
 		w.step(n, settle)
 		if w.mismatches >= 3 {
 			break
 		}
 	}
+	w.sum(steps)
+}
+
+// sum prints what the walk came to, and holds it to have tried something.
+func (w *walk) sum(steps int) {
+	w.Helper()
 	fmt.Printf("in the NIC: %v\n", w.seen)
 	share := 100 * float64(w.inNIC) / float64(max(w.probes, 1))
-	fmt.Printf("steps taken:%s\nforwarded by the kernel, and not in the NIC: %v\n", m.Taken(), w.why)
+	fmt.Printf("steps taken:%s\nforwarded by the kernel, and not in the NIC: %v\n", w.m.Taken(), w.why)
 	fmt.Printf("figure route_steps %d steps\nfigure route_mismatches %d flows\nfigure route_transients %d flows\nfigure route_probes_in_nic %.1f %%\n",
 		len(w.steps), w.mismatches, w.transients, share)
 	if share < 20 {
-		t.Errorf("only %.1f %% of %d frames were the NIC's: this run proves little", share, w.probes)
+		w.Errorf("only %.1f %% of %d frames were the NIC's: this run proves little", share, w.probes)
 	}
-	for _, name := range []string{"learnt from packets", "multipath", "by mark", "asymmetric"} {
-		if steps >= 1000 && w.seen[name] == 0 {
-			t.Errorf("no frame of a flow in the NIC was %s: this run proves nothing about them", name)
+	if steps < 1000 {
+		return
+	}
+	for _, name := range []string{"learnt from packets", "multipath", "by mark", "asymmetric", "bridged"} {
+		if w.seen[name] == 0 {
+			w.Errorf("no frame of a flow in the NIC was %s: this run proves nothing about them", name)
 		}
 	}
-	if u := m.Untaken(); steps >= 1000 && len(u) > 0 {
-		t.Errorf("the kernel never took a step of kind %v", u)
+	if u := w.m.Untaken(); len(u) > 0 {
+		w.Errorf("the kernel never took a step of kind %v", u)
 	}
 }
 
@@ -217,7 +243,8 @@ func (w *walk) note(f *shuntv1.Flow) {
 	o, r := f.Orig.Route, f.Reply.Route
 	for name, is := range map[string]bool{
 		"learnt from packets": o.GetLearnt() == shuntv1.Learnt_LEARNT_PACKET && r.GetLearnt() == shuntv1.Learnt_LEARNT_PACKET,
-		"multipath":           o.GetLegs()+r.GetLegs() != 0, "by mark": o.GetMark()+r.GetMark() != 0, "asymmetric": o.GetOutIfindex() != r.GetInIfindex(),
+		"multipath":           o.GetLegs()+r.GetLegs() != 0, "by mark": o.GetMark()+r.GetMark() != 0, "bridged": o.GetOutL3Ifindex() != o.GetOutIfindex(),
+		"of a VRF": o.GetInVrfIfindex()+r.GetInVrfIfindex() != 0, "asymmetric": o.GetOutIfindex() != r.GetInIfindex(),
 	} {
 		if is {
 			w.seen[name]++

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,7 @@ import (
 
 func (a *app) test() *cobra.Command {
 	var pkgs, pattern string
+	var env []string
 	var verbose bool
 	cmd := &cobra.Command{
 		Use:     "test",
@@ -21,11 +23,17 @@ func (a *app) test() *cobra.Command {
 		Example: "  shunt-vm test --kernel '6.1 6.12' --pkgs './tc ./drivers/mlx5' --run TestGolden",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.tests(cmd.Context(), fields(pkgs), pattern, verbose)
+			for _, kv := range env {
+				if k, _, ok := strings.Cut(kv, "="); !ok || k == "" {
+					return fmt.Errorf("--env %q is not KEY=VALUE", kv)
+				}
+			}
+			return a.tests(cmd.Context(), fields(pkgs), vm.Plan{Run: pattern, Env: env}, verbose)
 		},
 	}
 	cmd.Flags().StringVar(&pkgs, "pkgs", "", "`packages`, like \"./tc ./switchdev\"; all that have such tests by default")
 	cmd.Flags().StringVar(&pattern, "run", "", "only tests that fit the `pattern`")
+	cmd.Flags().StringArrayVar(&env, "env", nil, "`KEY=VALUE` for the tests; may be given several times")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "all that tests say, as it comes")
 	cmd.Flags().IntVar(&a.parallel, "parallel", len(vm.Series()), "how many kernels run at once")
 	return cmd
@@ -35,7 +43,7 @@ func (a *app) test() *cobra.Command {
 // be silent, which can say more about it.
 const silence = 6 * time.Minute
 
-func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose bool) error {
+func (a *app) tests(ctx context.Context, pkgs []string, plan vm.Plan, verbose bool) error {
 	began := time.Now()
 	if len(pkgs) == 0 {
 		var err error
@@ -43,7 +51,7 @@ func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose 
 			return err
 		}
 	}
-	machines, err := a.config.Prepare(ctx, fields(a.kernels), pkgs, vm.Plan{Run: pattern})
+	machines, err := a.config.Prepare(ctx, fields(a.kernels), pkgs, plan)
 	if err != nil {
 		return err
 	}
@@ -55,7 +63,7 @@ func (a *app) tests(ctx context.Context, pkgs []string, pattern string, verbose 
 	for i, m := range machines {
 		runs[i] = run{machine: m, voice: voice{turns, i}}
 		r := &runs[i]
-		r.report = &vm.Report{W: r.voice, Verbose: verbose, Pattern: pattern != "", Want: pkgs}
+		r.report = &vm.Report{W: r.voice, Verbose: verbose, Pattern: plan.Run != "", Want: pkgs}
 		all.Go(func() error { return r.boot(ctx) })
 	}
 	if err := all.Wait(); err != nil {

@@ -74,6 +74,7 @@ type Evidence struct {
 	L3In  hwif.Ifindex // interface with the ingress IP configuration
 	L3Out hwif.Ifindex // interface that the kernel routes to
 	Mark  uint32       // packet mark with which it was looked up
+	VRF   hwif.Ifindex // that L3In belongs to, 0 for none
 	Legs  uint16       // nexthops of the multipath route of which the packet took one; 0 for a single way
 }
 

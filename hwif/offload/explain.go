@@ -145,6 +145,9 @@ func (e *Engine) evidenceText(v *View, d flow.Dir) string {
 	if ev.L3In != 0 && (ev.L3In != v.Routes[d].In || ev.L3Out != v.Routes[d].Out) {
 		s += fmt.Sprintf(", by interfaces #%d and #%d", ev.L3In, ev.L3Out)
 	}
+	if ev.VRF != 0 {
+		s += fmt.Sprintf(", of VRF #%d", ev.VRF)
+	}
 	return s
 }
 

@@ -8,23 +8,27 @@ import (
 
 // Link is one interface, as RTM_NEWLINK tells it.
 type Link struct {
-	Name      string // IFLA_IFNAME
-	Kind      string // IFLA_INFO_KIND: "vlan", "bridge"; empty for most hardware
-	SlaveKind string // IFLA_INFO_SLAVE_KIND: what the master is
-	Index     hwif.Ifindex
-	Parent    hwif.Ifindex // IFLA_LINK
-	Master    hwif.Ifindex // IFLA_MASTER
-	Flags     uint32       // IFF_*
-	MTU       uint32       // IFLA_MTU
-	MTU6      uint32       // IFLA_INET6_CONF mtu6, 0 when IPv6 is off there
-	Type      uint16       // ARPHRD_*
-	VLAN      hwif.VLAN    // IFLA_VLAN_ID
-	VLANProto uint16       // IFLA_VLAN_PROTOCOL
-	MAC       hwif.MAC     // IFLA_ADDRESS
-	Foreign   bool         // IFLA_LINK_NETNSID: Parent is in another namespace
-	EgressQoS bool         // IFLA_VLAN_EGRESS_QOS is not empty: PCP follows the packet's priority
-	XDP       bool         // IFLA_XDP_ATTACHED: an XDP program sees what comes in
-	Shaper    string       // IFLA_QDISC, when the root qdisc may hold back, reorder by class or drop; else empty
+	Name       string // IFLA_IFNAME
+	Kind       string // IFLA_INFO_KIND: "vlan", "bridge"; empty for most hardware
+	SlaveKind  string // IFLA_INFO_SLAVE_KIND: what the master is
+	Index      hwif.Ifindex
+	Parent     hwif.Ifindex // IFLA_LINK
+	Master     hwif.Ifindex // IFLA_MASTER
+	Flags      uint32       // IFF_*
+	MTU        uint32       // IFLA_MTU
+	MTU6       uint32       // IFLA_INET6_CONF mtu6, 0 when IPv6 is off there
+	Type       uint16       // ARPHRD_*
+	VLAN       hwif.VLAN    // IFLA_VLAN_ID
+	VLANProto  uint16       // IFLA_VLAN_PROTOCOL
+	MAC        hwif.MAC     // IFLA_ADDRESS
+	Foreign    bool         // IFLA_LINK_NETNSID: Parent is in another namespace
+	EgressQoS  bool         // IFLA_VLAN_EGRESS_QOS is not empty: PCP follows the packet's priority
+	XDP        bool         // IFLA_XDP_ATTACHED: an XDP program sees what comes in
+	VLANFilter bool         // of a bridge, IFLA_BR_VLAN_FILTERING
+	BondMode   uint8        // of a bond, IFLA_BOND_MODE
+	Active     hwif.Ifindex // of a bond, IFLA_BOND_ACTIVE_SLAVE
+	Passive    bool         // of a bridge's port, IFLA_BRPORT_STATE is not forwarding
+	Shaper     string       // IFLA_QDISC, when the root qdisc may hold back, reorder by class or drop; else empty
 }
 
 // Qdiscs that only queue, and those of an interface without one: what hardware
@@ -44,6 +48,15 @@ func (l *Link) Up() bool {
 }
 
 const devconfMTU6 = 2 // DEVCONF_MTU6
+
+// PortOf is the interface that a bridge's own message (AF_BRIDGE) is about: one whose
+// state as a port may have changed. 0 for every other message.
+func PortOf(b []byte) hwif.Ifindex {
+	if len(b) < unix.SizeofIfInfomsg || b[0] != unix.AF_BRIDGE {
+		return 0
+	}
+	return hwif.Ifindex(ne.Uint32(b[4:]))
+}
 
 // ParseLink reads a struct ifinfomsg and its attributes. ok is false for
 // messages that are not about the interface itself: a bridge port's
@@ -93,7 +106,7 @@ func ParseLink(b []byte, gone bool) (l Link, ok bool) {
 }
 
 func (l *Link) info(b []byte) {
-	var data []byte
+	var data, slave []byte
 	for typ, v := range attrs(b) {
 		switch typ {
 		case unix.IFLA_INFO_KIND:
@@ -102,11 +115,41 @@ func (l *Link) info(b []byte) {
 			l.SlaveKind = cstring(v)
 		case unix.IFLA_INFO_DATA:
 			data = v
+		case unix.IFLA_INFO_SLAVE_DATA:
+			slave = v
 		}
 	}
-	if l.Kind != "vlan" {
+	switch l.Kind {
+	case "vlan":
+		l.vlan(data)
+	case "bridge":
+		for typ, v := range attrs(data) {
+			if typ == unix.IFLA_BR_VLAN_FILTERING && len(v) > 0 {
+				l.VLANFilter = v[0] != 0
+			}
+		}
+	case "bond":
+		for typ, v := range attrs(data) {
+			switch {
+			case typ == unix.IFLA_BOND_MODE && len(v) > 0:
+				l.BondMode = v[0]
+			case typ == unix.IFLA_BOND_ACTIVE_SLAVE:
+				l.Active = hwif.Ifindex(u32(v))
+			}
+		}
+	}
+	if l.SlaveKind != "bridge" {
 		return
 	}
+	const forwarding = 3 // BR_STATE_FORWARDING (include/uapi/linux/if_bridge.h)
+	for typ, v := range attrs(slave) {
+		if typ == unix.IFLA_BRPORT_STATE && len(v) > 0 {
+			l.Passive = v[0] != forwarding
+		}
+	}
+}
+
+func (l *Link) vlan(data []byte) {
 	for typ, v := range attrs(data) {
 		switch typ {
 		case unix.IFLA_VLAN_ID:

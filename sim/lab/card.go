@@ -8,29 +8,39 @@ import (
 	"github.com/shunt-offload/shunt/sim/simnic"
 )
 
-// plug makes the router's card, in its namespace, and takes what hangs behind the
-// ports to where it belongs.
+// Seat says what a card's interface is called, and where it is.
+type Seat struct {
+	Interface string // as the card made it
+	In        *Namespace
+	Name      string
+}
+
+// plug makes the router's card between client and switch.
 func (l *Lab) plug() error {
+	return l.Plug(*l.opts.NIC, func(c *simnic.Card) []Seat {
+		vf, uplink := c.VF(0), c.Uplink(0)
+		return []Seat{
+			{c.Far(vf), l.Client, ClientPort},
+			{c.Far(uplink), l.Switch, toRouter},
+			{vf, l.Router, LANPort},
+			{uplink, l.Router, WANPort},
+		}
+	})
+}
+
+// Plug makes a card in the router's namespace and takes its interfaces to their
+// seats. Close removes it.
+func (l *Lab) Plug(o simnic.Options, seats func(*simnic.Card) []Seat) error {
 	err := l.Router.Do(func() (err error) {
-		l.card, err = simnic.New(*l.opts.NIC)
+		l.card, err = simnic.New(o)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	vf, uplink := l.card.VF(0), l.card.Uplink(0)
-	for _, m := range []struct {
-		from string
-		to   *Namespace
-		name string
-	}{
-		{l.card.Far(vf), l.Client, ClientPort},
-		{l.card.Far(uplink), l.Switch, toRouter},
-		{vf, l.Router, LANPort},
-		{uplink, l.Router, WANPort},
-	} {
-		if err := l.move(m.from, m.to, m.name); err != nil {
-			return fmt.Errorf("plug %s into %s as %s: %w", m.from, m.to.Name, m.name, err)
+	for _, s := range seats(l.card) {
+		if err := l.move(s.Interface, s.In, s.Name); err != nil {
+			return fmt.Errorf("plug %s into %s as %s: %w", s.Interface, s.In.Name, s.Name, err)
 		}
 	}
 	return nil

@@ -21,6 +21,7 @@ type Plan struct {
 	Release string   // of the kernel; tests find it in SHUNT_VM_RELEASE
 	Modules []string // paths, in the order in which they are loaded
 	Suites  []Suite
+	Env     []string // KEY=VALUE, for all that is run
 	Run     string   // pattern for -test.run, empty for each suite's own
 	Command []string // is run in /root
 	Shell   bool

@@ -84,7 +84,7 @@ func (c *converter) fillRoute(p *pb.Route, r *flow.Route, nexthop hwif.Addr, fam
 
 func (c *converter) fillEvidence(p *pb.Route, e *flow.Evidence) {
 	p.Learnt, p.InL3Ifindex, p.OutL3Ifindex = learntEnum[e.Learnt()], uint32(e.L3In), uint32(e.L3Out)
-	p.Mark, p.Legs = e.Mark, uint32(e.Legs)
+	p.Mark, p.Legs, p.InVrfIfindex = e.Mark, uint32(e.Legs), uint32(e.VRF)
 	if e.Seen != 0 {
 		p.SeenAt = c.at(e.Seen)
 	}

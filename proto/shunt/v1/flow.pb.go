@@ -153,7 +153,9 @@ type Route struct {
 	Mark uint32 `protobuf:"varint,16,opt,name=mark,proto3" json:"mark,omitempty"`
 	// Nexthops of the multipath route of which a packet was seen taking this one; 0
 	// for a single way.
-	Legs          uint32 `protobuf:"varint,17,opt,name=legs,proto3" json:"legs,omitempty"`
+	Legs uint32 `protobuf:"varint,17,opt,name=legs,proto3" json:"legs,omitempty"`
+	// Number of the VRF device that the ingress belongs to; 0 for none.
+	InVrfIfindex  uint32 `protobuf:"varint,18,opt,name=in_vrf_ifindex,json=inVrfIfindex,proto3" json:"in_vrf_ifindex,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -303,6 +305,13 @@ func (x *Route) GetMark() uint32 {
 func (x *Route) GetLegs() uint32 {
 	if x != nil {
 		return x.Legs
+	}
+	return 0
+}
+
+func (x *Route) GetInVrfIfindex() uint32 {
+	if x != nil {
+		return x.InVrfIfindex
 	}
 	return 0
 }
@@ -930,7 +939,7 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\x03dst\x18\x03 \x01(\tR\x03dst\x12\x19\n" +
 	"\bsrc_port\x18\x04 \x01(\rR\asrcPort\x12\x19\n" +
 	"\bdst_port\x18\x05 \x01(\rR\adstPort\x12\x12\n" +
-	"\x04zone\x18\x06 \x01(\rR\x04zone\"\xf5\x03\n" +
+	"\x04zone\x18\x06 \x01(\rR\x04zone\"\x9b\x04\n" +
 	"\x05Route\x12\x17\n" +
 	"\ain_port\x18\x01 \x01(\tR\x06inPort\x12\x1d\n" +
 	"\n" +
@@ -951,7 +960,8 @@ const file_shunt_v1_flow_proto_rawDesc = "" +
 	"\rin_l3_ifindex\x18\x0e \x01(\rR\vinL3Ifindex\x12$\n" +
 	"\x0eout_l3_ifindex\x18\x0f \x01(\rR\foutL3Ifindex\x12\x12\n" +
 	"\x04mark\x18\x10 \x01(\rR\x04mark\x12\x12\n" +
-	"\x04legs\x18\x11 \x01(\rR\x04legs\"9\n" +
+	"\x04legs\x18\x11 \x01(\rR\x04legs\x12$\n" +
+	"\x0ein_vrf_ifindex\x18\x12 \x01(\rR\finVrfIfindex\"9\n" +
 	"\aCounter\x12\x18\n" +
 	"\apackets\x18\x01 \x01(\x04R\apackets\x12\x14\n" +
 	"\x05bytes\x18\x02 \x01(\x04R\x05bytes\"\xea\x01\n" +

@@ -51,13 +51,24 @@ func prefixes(v, n int) []string {
 
 // hop is a way out by one of the ports that lead to the servers.
 func (d *dice) hop(v int) string {
-	i, h := 1+d.n(Ports-1), 2+d.n(Hops)
+	i, h := 1+d.n(sides-1), 2+d.n(Hops)
 	if v == 4 {
-		return fmt.Sprintf("via 10.%d.0.%d dev %s", i, h, Port(i))
+		return fmt.Sprintf("via 10.%d.0.%d dev %s", i, h, dev(i))
 	}
-	return fmt.Sprintf("via fd00:%d::%d dev %s", i, h, Port(i))
+	return fmt.Sprintf("via fd00:%d::%d dev %s", i, h, dev(i))
 }
 
 func (d *dice) neighbour(verb, rest string) []string {
-	return hopLine(verb, 1+d.n(Ports-1), d.n(Hops), rest)[d.n(2):][:1]
+	return hopLine(verb, 1+d.n(sides-1), d.n(Hops), rest)[d.n(2):][:1]
 }
+
+// link is a port but the clients', or the bridge.
+func (d *dice) link() string {
+	if i := 1 + d.n(Ports); i < Ports {
+		return Port(i)
+	}
+	return dev(bridge)
+}
+
+// station is a next hop's MAC behind the bridge.
+func (d *dice) station() string { return hopMAC(bridge, d.n(Hops), d.n(3)) }

@@ -1,9 +1,10 @@
 // Package maze is a router whose network changes at random, and a way to see
 // whether the NIC and the kernel still do the same.
 //
-//	outside p0 ── r0 ┐          ┌ r1 ── p1 outside
-//	                 ├─ router ─┼ r2 ── p2
-//	  clients        ┘          └ r3 ── p3   servers, behind next hops
+//	outside p0 ── r0 ┐          ┌ r1 ────── p1 outside
+//	                 ├─ router ─┼ r2 ────── p2
+//	  clients        ┘          └ b3 ┬ r3 ─ p3   servers, behind next hops
+//	                                 └ r4 ─ p4
 //
 // A Maze owns two namespaces. Step changes something: a route, a rule, a
 // neighbour, a link, an address, a nexthop object, the ruleset, an entry of

@@ -81,27 +81,27 @@ func kinds() []kind {
 		}},
 		{"neighbour_delete", 4, func(d *dice) []string { return d.neighbour("del", "") }},
 		{"neighbour_state", 6, func(d *dice) []string {
-			return d.neighbour("replace", hopMAC(d.n(Ports), d.n(Hops), d.n(3))+" nud "+d.one("stale", "reachable", "noarp", "permanent", "failed"))
+			return d.neighbour("replace", hopMAC(d.n(sides), d.n(Hops), d.n(3))+" nud "+d.one("stale", "reachable", "noarp", "permanent", "failed"))
 		}},
-		{"link_down", 3, func(d *dice) []string { return []string{"ip link set " + Port(1+d.n(Ports-1)) + " down"} }},
+		{"link_down", 3, func(d *dice) []string { return []string{"ip link set " + d.link() + " down"} }},
 		{"link_flap", 3, func(d *dice) []string {
-			r := Port(1 + d.n(Ports-1))
+			r := d.link()
 			return []string{"ip link set " + r + " down", "ip link set " + r + " up"}
 		}},
 		{"link_mtu", 4, func(d *dice) []string {
-			return []string{fmt.Sprintf("ip link set %s mtu %d", Port(d.n(Ports)), 1300+100*d.n(3))}
+			return []string{fmt.Sprintf("ip link set %s mtu %d", d.one(Port(0), d.link()), 1300+100*d.n(3))}
 		}},
 		{"link_address", 3, func(d *dice) []string {
-			i := d.n(Ports)
-			return []string{fmt.Sprintf("ip link set %s address 02:00:00:00:%02x:%02x", Port(i), i, 0x20+d.n(9))}
+			i := d.n(sides)
+			return []string{fmt.Sprintf("ip link set %s address 02:00:00:00:%02x:%02x", dev(i), i, 0x20+d.n(9))}
 		}},
 		{"address_add", 3, func(d *dice) []string {
-			i := d.n(Ports)
-			return []string{fmt.Sprintf("ip addr add 10.%d.0.%d/24 dev %s", i, 90+d.n(3), Port(i)), fmt.Sprintf("ip addr add fd00:%d::%d/64 dev %s nodad", i, 90+d.n(3), Port(i))}
+			i := d.n(sides)
+			return []string{fmt.Sprintf("ip addr add 10.%d.0.%d/24 dev %s", i, 90+d.n(3), dev(i)), fmt.Sprintf("ip addr add fd00:%d::%d/64 dev %s nodad", i, 90+d.n(3), dev(i))}
 		}},
 		{"address_delete", 2, func(d *dice) []string {
-			i := d.n(Ports)
-			return []string{fmt.Sprintf("ip addr del 10.%d.0.%d/24 dev %s", i, 90+d.n(3), Port(i)), fmt.Sprintf("ip addr del fd00:%d::%d/64 dev %s", i, 90+d.n(3), Port(i))}
+			i := d.n(sides)
+			return []string{fmt.Sprintf("ip addr del 10.%d.0.%d/24 dev %s", i, 90+d.n(3), dev(i)), fmt.Sprintf("ip addr del fd00:%d::%d/64 dev %s", i, 90+d.n(3), dev(i))}
 		}},
 		{"address_becomes_local", 3, func(d *dice) []string {
 			v := d.version()
@@ -111,6 +111,20 @@ func kinds() []kind {
 			v := d.version()
 			return []string{fmt.Sprintf("ip addr del %s%s dev lo", d.server(v), d.host(v))}
 		}},
+		{"station_moves", 5, func(d *dice) []string {
+			return []string{stationLine("replace", d.station(), bridge+d.n(2))}
+		}},
+		{"station_forgotten", 2, func(d *dice) []string {
+			mac := d.station()
+			return []string{stationLine("del", mac, bridge) + " || " + stationLine("del", mac, bridge+1)}
+		}},
+		{"spanning_tree", 2, func(d *dice) []string {
+			return []string{fmt.Sprintf("bridge link set dev %s state %d", Port(bridge+d.n(2)), 3*d.n(2))}
+		}},
+		{"bridge_left", 2, func(d *dice) []string {
+			p := Port(bridge + d.n(2))
+			return []string{"ip link set " + p + " nomaster", "ip link set " + p + " master b3"}
+		}},
 		{"ruleset_drop", 4, func(d *dice) []string {
 			return []string{fmt.Sprintf("nft add rule inet maze forward udp %s %d drop", d.one("dport", "sport"), 5001+d.n(perFamily))}
 		}},
@@ -119,10 +133,10 @@ func kinds() []kind {
 			return []string{fmt.Sprintf("conntrack -D -f %s -p udp --orig-port-dst %d >/dev/null 2>&1", d.one("ipv4", "ipv6"), 5001+d.n(perFamily))}
 		}},
 		{"forwarding", 3, func(d *dice) []string {
-			return []string{fmt.Sprintf("sysctl -qw net.%s=%d", d.one("ipv4.conf."+Port(d.n(Ports))+".forwarding", "ipv6.conf.all.forwarding"), d.n(2))}
+			return []string{fmt.Sprintf("sysctl -qw net.%s=%d", d.one("ipv4.conf."+dev(d.n(sides))+".forwarding", "ipv6.conf.all.forwarding"), d.n(2))}
 		}},
 		{"rp_filter", 4, func(d *dice) []string {
-			return []string{fmt.Sprintf("sysctl -qw net.ipv4.conf.%s.rp_filter=%d", d.one("all", Port(d.n(Ports))), d.n(3))}
+			return []string{fmt.Sprintf("sysctl -qw net.ipv4.conf.%s.rp_filter=%d", d.one("all", dev(d.n(sides))), d.n(3))}
 		}},
 		{"ipsec_policy", 2, func(d *dice) []string {
 			v := d.version()
@@ -134,7 +148,7 @@ func kinds() []kind {
 
 func ruleAdd(d *dice) []string {
 	v := d.version()
-	sel := d.one("from "+d.client(v), "to "+d.server(v), "iif r0", "iif "+Port(1+d.n(Ports-1)), fmt.Sprintf("fwmark %d", 1+d.n(3)),
+	sel := d.one("from "+d.client(v), "to "+d.server(v), "iif r0", "iif "+dev(1+d.n(sides-1)), fmt.Sprintf("fwmark %d", 1+d.n(3)),
 		fmt.Sprintf("ipproto udp dport %d", 5001+d.n(perFamily)))
 	return []string{fmt.Sprintf("ip -%d rule add prio %d %s %s", v, 100+d.n(4), sel,
 		d.one("table 200", "table 201", "table 202", "prohibit", "blackhole"))}
@@ -147,8 +161,8 @@ func nhid(version, n int) int { return version*10 + n }
 func (m *Maze) firstRoutes() []string {
 	lines := []string{"ip -4 route replace default via 10.1.0.2 dev r1", "ip -6 route replace default via fd00:1::2 dev r1"}
 	for t := range 3 { // rules that name a table find something in it
-		lines = append(lines, fmt.Sprintf("ip -4 route replace default via 10.%d.0.3 dev r%d table %d", 1+t, 1+t, 200+t),
-			fmt.Sprintf("ip -6 route replace default via fd00:%d::3 dev r%d table %d", 1+t, 1+t, 200+t))
+		lines = append(lines, fmt.Sprintf("ip -4 route replace default via 10.%d.0.3 dev %s table %d", 1+t, dev(1+t), 200+t),
+			fmt.Sprintf("ip -6 route replace default via fd00:%d::3 dev %s table %d", 1+t, dev(1+t), 200+t))
 	}
 	for i := range perFamily {
 		lines = append(lines, fmt.Sprintf("ip neigh replace 10.0.0.1%d dev r0 lladdr 02:00:0c:00:00:%02x nud permanent", 1+i, i),
@@ -167,16 +181,28 @@ func repair(d *dice) []string {
 		}
 	}
 	for i := range Ports {
-		lines = append(lines, fmt.Sprintf("ip link set %s up mtu 1500", Port(i)),
-			fmt.Sprintf("sysctl -qw net.ipv4.conf.%s.rp_filter=0", Port(i)),
-			fmt.Sprintf("ip addr replace fd00:%d::1/64 dev %s nodad", i, Port(i)))
-		for h := range Hops {
-			lines = append(lines, hopLine("replace", i, h, hopMAC(i, h, d.n(3))+" nud permanent")...)
+		lines = append(lines, fmt.Sprintf("ip link set %s up mtu 1500", Port(i)))
+		if i >= bridge {
+			lines = append(lines, fmt.Sprintf("ip link set %s master b3", Port(i)), fmt.Sprintf("bridge link set dev %s state 3", Port(i)))
 		}
 	}
-	i := 1 + d.n(Ports-1)
-	lines = append(lines, fmt.Sprintf("ip -4 route replace default via 10.%d.0.2 dev %s", i, Port(i)),
-		fmt.Sprintf("ip -6 route replace default via fd00:%d::2 dev %s", i, Port(i)))
+	for i := range sides {
+		if d.n(2) == 0 {
+			lines = append(lines, "ip link set "+dev(i)+" nomaster") // out of a VRF
+		}
+		lines = append(lines, fmt.Sprintf("ip link set %s up mtu 1500", dev(i)), fmt.Sprintf("sysctl -qw net.ipv4.conf.%s.rp_filter=0", dev(i)),
+			fmt.Sprintf("ip addr replace fd00:%d::1/64 dev %s nodad", i, dev(i)))
+		for h := range Hops {
+			mac := hopMAC(i, h, d.n(3))
+			lines = append(lines, hopLine("replace", i, h, mac+" nud permanent")...)
+			if i == bridge {
+				lines = append(lines, stationLine("replace", mac, bridge+d.n(2)))
+			}
+		}
+	}
+	i := 1 + d.n(sides-1)
+	lines = append(lines, fmt.Sprintf("ip -4 route replace default via 10.%d.0.2 dev %s", i, dev(i)),
+		fmt.Sprintf("ip -6 route replace default via fd00:%d::2 dev %s", i, dev(i)))
 	if d.n(2) == 0 { // what is more specific goes, so that the default is used
 		for _, v := range []int{4, 6} {
 			for _, p := range prefixes(v, 1+d.n(perFamily))[1:] {

@@ -8,12 +8,14 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/shunt-offload/shunt/sim/lab"
+	"github.com/shunt-offload/shunt/sim/simnic"
 )
 
-// Ports of the router. The first leads to the clients.
-const Ports = 4
+// Ports of the router. The first leads to the clients; the last two are a bridge's.
+const Ports = 5
 
 // Port is the name of the router's port i; Cable is its other end, outside.
 func Port(i int) string { return fmt.Sprintf("r%d", i) }
@@ -21,13 +23,43 @@ func Port(i int) string { return fmt.Sprintf("r%d", i) }
 // Cable is the other end of port i.
 func Cable(i int) string { return fmt.Sprintf("p%d", i) }
 
-// Hops are the next hops behind each port but the first.
+// sides are the router's interfaces with addresses: the ports, and the bridge in the
+// place of those that it holds.
+const (
+	sides  = 4
+	bridge = sides - 1
+)
+
+// dev is the interface of side i, and sideOf the one that a port belongs to.
+func dev(i int) string {
+	if i == bridge {
+		return "b3"
+	}
+	return Port(i)
+}
+
+func sideOf(port int) int { return min(port, bridge) }
+
+// Hops are the next hops behind each side but the first.
 const Hops = 3
+
+// Options of a maze; zero values are defaults.
+type Options struct {
+	Seed uint64
+	// NIC gives the router ports of an emulated card, r0 of which is its uplink and the
+	// others representors of VFs, in place of veth.
+	NIC *simnic.Options
+	// Linger is how long a frame may be on its way through the router: some are held
+	// until a next hop has answered. 25 ms.
+	Linger time.Duration
+}
 
 // Maze is the router and what lies around it.
 type Maze struct {
 	*lab.Lab
 	Flows []*Flow
+
+	opts Options
 
 	rng     *rand.Rand
 	kinds   []kind
@@ -36,14 +68,16 @@ type Maze struct {
 	Applied map[string]int // steps by kind that the kernel took as a whole
 }
 
-// New builds a maze from a seed.
-func New(ctx context.Context, seed uint64) (*Maze, error) {
+// New builds a maze.
+func New(ctx context.Context, opts Options) (*Maze, error) {
+	if opts.Linger == 0 {
+		opts.Linger = 25 * time.Millisecond
+	}
 	l, err := lab.New(ctx, lab.Options{Bare: true})
 	if err != nil {
 		return nil, err
 	}
-	m := &Maze{Lab: l, rng: rand.New(rand.NewPCG(seed, seed)), Applied: map[string]int{}}
-	m.kinds = kinds()
+	m := &Maze{Lab: l, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, opts.Seed)), kinds: kinds(), Applied: map[string]int{}}
 	if err := m.build(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("build the maze: %w", err)
@@ -103,12 +137,28 @@ func (m *Maze) build() error {
 	if err := all(m.Client, "sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv4.conf.all.arp_ignore=1 net.ipv4.conf.default.arp_ignore=1", "ip link set lo up"); err != nil {
 		return err
 	}
+	if m.opts.NIC != nil {
+		if err := m.plug(); err != nil {
+			return err
+		}
+	}
 	for i := range Ports {
 		if err := m.port(i); err != nil {
 			return err
 		}
 	}
+	if err := all(m.Router, bridged()...); err != nil {
+		return err
+	}
+	for i := range sides {
+		if err := m.side(i); err != nil {
+			return err
+		}
+	}
 	if err := all(m.Router, append(m.firstRoutes(), ruleset()...)...); err != nil {
+		return err
+	}
+	if err := m.vrf(); err != nil {
 		return err
 	}
 	m.Flows = flows()
@@ -122,49 +172,97 @@ func (m *Maze) build() error {
 	})
 }
 
-// port lays a cable. Next hop h of port i is 10.I.0.(2+h) and fd00:I::(2+h); it has
-// a MAC of its own in the router's table, which no one else answers for.
+// port lays a cable.
 func (m *Maze) port(i int) error {
-	r, p := Port(i), Cable(i)
-	err := all(m.Router, fmt.Sprintf("ip link add %s address 02:00:00:00:%02x:01 type veth peer name %s address 02:00:00:00:%02x:02", r, i, p, i),
-		fmt.Sprintf("ip link set %s netns %s", p, m.Client.Name), "ip link set "+r+" up",
-		fmt.Sprintf("ip addr add 10.%d.0.1/24 dev %s", i, r), fmt.Sprintf("ip addr add fd00:%d::1/64 dev %s nodad", i, r),
-		"ethtool -K "+r+" tso off gso off txvlan off")
-	if err != nil {
+	if m.opts.NIC == nil {
+		if err := m.cable(i); err != nil {
+			return err
+		}
+	}
+	if err := all(m.Router, "ip link set "+Port(i)+" up"); err != nil {
 		return err
 	}
-	err = all(m.Client, "ip link set "+p+" up", "ethtool -K "+p+" tx off", "ethtool -K "+p+" gro on tso off gso off txvlan off")
-	if err != nil {
-		return err
-	}
-	var lines []string
+	return all(m.Client, "ip link set "+Cable(i)+" up")
+}
+
+// bridged joins the last two ports.
+func bridged() []string {
+	return []string{"ip link add b3 address 02:00:00:00:03:01 type bridge forward_delay 0", "ip link set r3 master b3", "ip link set r4 master b3", "ip link set b3 up"}
+}
+
+// side gives an interface its addresses and next hops. Next hop h of side i is
+// 10.I.0.(2+h) and fd00:I::(2+h); it has a MAC of its own in the router's table, which
+// no one else answers for.
+func (m *Maze) side(i int) error {
+	r := dev(i)
+	lines := []string{fmt.Sprintf("ip addr add 10.%d.0.1/24 dev %s", i, r), fmt.Sprintf("ip addr add fd00:%d::1/64 dev %s nodad", i, r)}
 	for h := range Hops {
 		lines = append(lines, hopLine("replace", i, h, hopMAC(i, h, 0)+" nud permanent")...)
+		if i == bridge {
+			lines = append(lines, stationLine("replace", hopMAC(i, h, 0), bridge+h%2))
+		}
 		// What asks for a next hop whose entry is gone is answered by the cable's end.
-		if err := all(m.Client, fmt.Sprintf("ip addr add 10.%d.0.%d/24 dev %s", i, 2+h, p), fmt.Sprintf("ip addr add fd00:%d::%d/64 dev %s nodad", i, 2+h, p)); err != nil {
+		if err := all(m.Client, fmt.Sprintf("ip addr add 10.%d.0.%d/24 dev %s", i, 2+h, Cable(i)), fmt.Sprintf("ip addr add fd00:%d::%d/64 dev %s nodad", i, 2+h, Cable(i))); err != nil {
 			return err
 		}
 	}
 	return all(m.Router, lines...)
 }
 
-// hopMAC is the address of a next hop; each edition is another.
-func hopMAC(port, hop, edition int) string {
-	return fmt.Sprintf("02:00:00:%02x:%02x:%02x", edition, port, 0x10+hop)
+// stationLine is about where the bridge has a MAC.
+func stationLine(verb, mac string, port int) string {
+	return fmt.Sprintf("bridge fdb %s %s dev %s master static", verb, mac, Port(port))
 }
 
-func hopLine(verb string, port, hop int, rest string) []string {
+// cable joins port i to the outside.
+func (m *Maze) cable(i int) error {
+	r, p := Port(i), Cable(i)
+	err := all(m.Router, fmt.Sprintf("ip link add %s address 02:00:00:00:%02x:01 type veth peer name %s address 02:00:00:00:%02x:02", r, i, p, i),
+		fmt.Sprintf("ip link set %s netns %s", p, m.Client.Name), "ethtool -K "+r+" tso off gso off txvlan off")
+	if err != nil {
+		return err
+	}
+	return all(m.Client, "ethtool -K "+p+" tx off", "ethtool -K "+p+" gro on tso off gso off txvlan off")
+}
+
+// plug puts a card into the router.
+func (m *Maze) plug() error {
+	o := *m.opts.NIC
+	o.Uplinks, o.VFs, o.Mode = 1, Ports-1, "switchdev"
+	err := m.Plug(o, func(c *simnic.Card) (out []lab.Seat) {
+		for i, port := range c.Ports() {
+			out = append(out, lab.Seat{Interface: c.Far(port), In: m.Client, Name: Cable(i)}, lab.Seat{Interface: port, In: m.Router, Name: Port(i)})
+		}
+		return out
+	})
+	if err != nil {
+		return err
+	}
+	for i := range Ports {
+		if err := all(m.Router, "ethtool -K "+Port(i)+" hw-tc-offload on"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hopMAC is the address of a next hop; each edition is another.
+func hopMAC(side, hop, edition int) string {
+	return fmt.Sprintf("02:00:00:%02x:%02x:%02x", edition, side, 0x10+hop)
+}
+
+func hopLine(verb string, side, hop int, rest string) []string {
 	if rest != "" {
 		rest = " lladdr " + rest
 	}
 	return []string{
-		fmt.Sprintf("ip neigh %s 10.%d.0.%d dev %s%s", verb, port, 2+hop, Port(port), rest),
-		fmt.Sprintf("ip neigh %s fd00:%d::%d dev %s%s", verb, port, 2+hop, Port(port), rest),
+		fmt.Sprintf("ip neigh %s 10.%d.0.%d dev %s%s", verb, side, 2+hop, dev(side), rest),
+		fmt.Sprintf("ip neigh %s fd00:%d::%d dev %s%s", verb, side, 2+hop, dev(side), rest),
 	}
 }
 
-// mac reads the address of a router's port.
+// mac reads the address to which frames go that enter by a port.
 func (m *Maze) mac(port int) (net.HardwareAddr, error) {
-	_, mac, err := m.Router.Link(Port(port))
+	_, mac, err := m.Router.Link(dev(sideOf(port)))
 	return mac, err
 }

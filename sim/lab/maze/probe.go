@@ -55,10 +55,6 @@ func outs(all []Out) string {
 	return s
 }
 
-// linger is how long frames may be on their way through the router: some are held
-// until a next hop has answered.
-const linger = 25 * time.Millisecond
-
 // Probe sends every flow's frames and waits for them: the client's first, so that
 // the server's come back the way those went.
 func (m *Maze) Probe() ([]Result, error) {
@@ -106,7 +102,7 @@ func (m *Maze) Probe() ([]Result, error) {
 // collect waits for the frames of one form. It is over when each has come out, or
 // has had its time.
 func (m *Maze) collect(part []Result, first uint32, as form) {
-	for end := time.Now().Add(linger); ; time.Sleep(500 * time.Microsecond) {
+	for end := time.Now().Add(m.opts.Linger); ; time.Sleep(500 * time.Microsecond) {
 		for port, t := range m.taps {
 			t.probes(func(id uint32, got form, frame []byte) {
 				i := int(id - first)

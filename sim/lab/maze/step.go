@@ -14,15 +14,6 @@ type kind struct {
 	lines  func(d *dice) []string
 }
 
-// Kinds are the names of all kinds, sorted.
-func Kinds() []string {
-	var out []string
-	for _, k := range kinds() {
-		out = append(out, k.name)
-	}
-	return slices.Sorted(slices.Values(out))
-}
-
 // Step is what was changed.
 type Step struct {
 	Number int
@@ -75,11 +66,12 @@ func (m *Maze) pick(n int) *kind {
 // Untaken are the kinds of which the kernel has not taken one step.
 func (m *Maze) Untaken() []string {
 	var out []string
-	for _, k := range Kinds() {
-		if m.Applied[k] == 0 {
-			out = append(out, k)
+	for _, k := range m.kinds {
+		if m.Applied[k.name] == 0 {
+			out = append(out, k.name)
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 

@@ -108,6 +108,12 @@ func (g *guest) setUp() error {
 			return err
 		}
 	}
+	for _, kv := range g.plan.Env {
+		k, v, _ := strings.Cut(kv, "=")
+		if err := os.Setenv(k, v); err != nil {
+			return err
+		}
+	}
 	for _, d := range []string{"/run/netns", "/run/openvswitch"} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return err
