@@ -100,9 +100,10 @@ func (c *core) askPackets() {
 	a.orig, a.reply = a.orig[:0], a.reply[:0]
 }
 
-// blind goes on without an observer: what waits is judged by the tables alone.
+// blind goes on without an observer: everything is judged by the tables alone.
 func (c *core) blind(err error) {
 	c.await.watcher, c.await.fault = nil, err
+	c.sweepAll("the observer has failed")
 }
 
 // sights takes in what the observer saw.
@@ -207,22 +208,23 @@ func (c *core) judgeSeen(ids []flow.ID, late bool) error {
 			c.askFor(t)
 			continue
 		}
-		j.prove()
+		j.prove(c.await.watcher != nil)
+		c.report(t, j)
+		t.late = late && c.await.watcher != nil && !j.q.Trust && !j.proven()
+		t.waits = t.late
 		if !late {
 			c.index.unwant(t)
 		}
-		c.report(t, j)
 	}
 	c.askPackets()
 	return nil
 }
 
-// report answers a flow, or corrects an answer that was given by the tables alone.
+// report answers a flow, or corrects an answer that was given without its packets.
 func (c *core) report(t *tracked, j *job) {
 	old := c.index.found(t)
 	switch {
 	case t.waits || old.reasons != 0:
-		t.waits = false
 		c.index.amend(t, &j.v)
 		c.emit(j.answer())
 		c.wake(&j.v)

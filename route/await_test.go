@@ -136,27 +136,83 @@ func TestSeenBeforeItWasAsked(t *testing.T) {
 	}
 }
 
-// TestNoPacketComes: then the tables have to be certain.
+// TestNoPacketComes: then it stays with the kernel, until packets of both directions
+// have come.
 func TestNoPacketComes(t *testing.T) {
 	f, _ := observed(t)
 	f.expected(toB)
 	f.now += packetPatience
 	f.look()
 	a := f.answered(f.tell())
+	if a.Reasons != flow.Of(flow.RouteUnobserved) || !strings.Contains(a.Text, "no orig packet of it was seen to leave") {
+		t.Errorf("%v %s", a.Reasons.List(), a.Text)
+	}
+	seen := f.both()
+	if s := f.show(seen[0]); len(s) != 0 {
+		t.Errorf("said %v", s)
+	}
+	// A change meanwhile: what was seen before is of no use.
+	f.now++
+	f.affected(pfx("198.51.100.0/24"), func() string { return "" })
+	f.work()
+	f.now++
+	if s := f.show(f.both()[1]); len(s) != 0 {
+		t.Errorf("said %v", s)
+	}
+	a = f.answered(f.show(f.both()[0]))
+	if a.Reasons != 0 || a.Evidence[0].Learnt() != flow.LearntPacket {
+		t.Errorf("%v %s", a.Reasons.List(), a.Text)
+	}
+}
+
+// TestTrusted: rules that an earlier daemon left keep packets from being seen, and the
+// tables are taken at their word; a packet that contradicts them takes the flow out.
+func TestTrusted(t *testing.T) {
+	q := toB
+	q.Trust = true
+	f, _ := observed(t)
+	f.expected(q)
+	f.now += packetPatience
+	f.look()
+	a := f.answered(f.tell())
 	if a.Reasons != 0 || a.Evidence[0].Learnt() != flow.LearntTables || a.Routes[0].TTL != 0 {
 		t.Errorf("%+v", a)
 	}
-	// A late packet that agrees adds what it knows, and says nothing; one that does
-	// not takes the flow out.
 	if s := f.show(f.both()...); len(s) != 0 {
 		t.Errorf("said %v", s)
 	}
 	g, _ := observed(t)
-	g.expected(toB)
+	g.expected(q)
 	g.now += packetPatience
 	g.look()
 	g.tell()
 	onlyDirty(t, g.show(g.see(toB, flow.Orig, 1, 3, macC), g.see(toB, flow.Reply, 2, 1, macA)), flow.CauseRouteChanged, "a packet left otherwise", 1)
+}
+
+// TestMasquerade: without a packet, a source that became another interface's address
+// is in doubt.
+func TestMasquerade(t *testing.T) {
+	f := newFixture(t)
+	own := func(a string, dev hwif.Ifindex, gone bool) {
+		f.onAddress(&rtnl.Address{Addr: ip(a), Family: hwif.IPv4, Ifindex: dev, Len: 24}, gone)
+		f.work()
+		f.tell()
+	}
+	q := natted(1, "10.0.0.2:4000", "198.51.100.9:80", "198.51.100.9:80", "10.0.2.1:5")
+	ok := func(want flow.Reasons) {
+		t.Helper()
+		q.Gen++
+		if a := f.ask1(q); a.Reasons != want {
+			t.Errorf("%v %s, want %v", a.Reasons.List(), a.Text, want.List())
+		}
+	}
+	ok(0) // nobody's address: SNAT
+	own("10.0.2.1", 3, false)
+	ok(flow.Of(flow.RouteUnobserved))
+	own("10.0.2.1", 2, false)
+	ok(0)
+	own("10.0.2.1", 2, true)
+	ok(flow.Of(flow.RouteUnobserved))
 }
 
 // TestContradiction: a packet that was under way while the tables changed is not

@@ -71,7 +71,7 @@ func (c *core) resolve(qs []flow.Query) error {
 	c.stats.Judged += uint64(len(c.jobs))
 	for i := range c.jobs {
 		j := &c.jobs[i]
-		j.prove()
+		j.prove(false)
 		if trackable(j.q) {
 			c.index.put(j.q, &j.v)
 		}
@@ -131,7 +131,9 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		t.queued = false
 		if t.waits { // nothing was answered yet, and what was seen may be of before
 			c.lookAgain(t, at)
-			continue
+			if !t.late {
+				continue
+			}
 		}
 		j := job{q: &t.q, full: full, quiet: true, seen: t.glimpses()}
 		old := c.index.found(t)
@@ -154,7 +156,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 	byCause := map[flow.Cause][]flow.ID{}
 	for i := range c.jobs {
 		j, old := &c.jobs[i], &c.olds[i]
-		j.prove()
+		j.prove(c.await.watcher != nil)
 		switch {
 		case old.same(&j.v) && !j.outrun(at):
 			c.wake(&j.v) // still waiting: ask again, now and then

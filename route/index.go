@@ -16,7 +16,8 @@ type tracked struct {
 	path    [2]uint32 // by Dir, 0 when none was found
 	live    bool
 	queued  bool // waits for a look-up in a recheck
-	waits   bool // for packets: nothing was answered yet
+	waits   bool // for packets of both directions
+	late    bool // they have not come in time, and that was the answer
 	tries   uint8
 	asked   flow.Time  // packets seen before do not count
 	sight   [2]glimpse // by Dir; at 0 when none was seen

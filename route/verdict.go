@@ -60,23 +60,32 @@ func (j *job) answer() flow.Answer {
 	return a
 }
 
-// prove refuses what was asked to be proven and is not: packets of both
-// directions have to have been seen since.
-func (j *job) prove() {
-	if j.q.Alone && j.seen[flow.Orig] == nil {
-		j.refuse(flow.RouteUnobserved, "no packet of it was seen, and nothing else is known of what conntrack leaves alone")
-	}
-	if j.q.Proof == 0 {
-		return
-	}
+// proven reports whether packets of every direction that matters were seen, and since
+// the time that they had to be seen after.
+func (j *job) proven() bool { return j.unproven() == nil }
+
+// unproven is a direction of which no packet was seen, or none that counts.
+func (j *job) unproven() *flow.Dir {
 	for d, g := range j.seen {
-		if j.q.Alone && flow.Dir(d) == flow.Reply {
-			continue
+		if (g == nil || g.at < j.q.Proof) && !(j.q.Alone && flow.Dir(d) == flow.Reply) {
+			dir := flow.Dir(d)
+			return &dir
 		}
-		if g == nil || g.at < j.q.Proof {
-			j.refuse(flow.RouteUnobserved, "no %s packet of it was seen to pass since the ruleset changed", flow.Dir(d))
-			return
-		}
+	}
+	return nil
+}
+
+// prove refuses what has to be seen and was not. Where packets are watched that is
+// every flow: one of which none leaves may be cut off by the ruleset, or have a
+// source address that masquerading would give up by the way that it takes now.
+func (j *job) prove(watched bool) {
+	d := j.unproven()
+	switch {
+	case d == nil || j.q.Verdict == flow.Drop || j.q.Trust:
+	case j.q.Proof != 0:
+		j.refuse(flow.RouteUnobserved, "no %s packet of it was seen to pass since the ruleset changed", *d)
+	case watched || j.q.Alone:
+		j.refuse(flow.RouteUnobserved, "no %s packet of it was seen to leave: it is silent, or something holds its packets back", *d)
 	}
 }
 
@@ -153,6 +162,7 @@ func (p *picture) after(j *job) {
 		ends = both[:1]
 	}
 	p.sides(j, ends)
+	p.masquerade(j, &ends[flow.Orig][1])
 	for d := range ends {
 		in, out := &ends[d][0], &ends[d][1]
 		if out.shaper != "" {
@@ -201,6 +211,30 @@ func (p *picture) sides(j *job, ends [][2]side) {
 		if !p.forwards(f, j.in[d]) {
 			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(j.in[d]))
 		}
+	}
+}
+
+// masquerade refuses a flow whose source became an address of another interface than
+// the one by which it leaves: netfilter ends an entry that it masqueraded when the way
+// out changes (nf_nat_oif_changed), and an entry does not say whether it did. A packet
+// that left so shows that it did not.
+func (p *picture) masquerade(j *job, out *side) {
+	if j.seen[flow.Orig] != nil || j.q.Alone || j.q.Orig.Src == j.q.Reply.Dst {
+		return
+	}
+	elsewhere := hwif.Ifindex(0)
+	for a := range p.addrs {
+		if a.addr != j.q.Reply.Dst || a.family != j.q.Orig.Family {
+			continue
+		}
+		if a.ifindex == out.l3 {
+			return
+		}
+		elsewhere = a.ifindex
+	}
+	if elsewhere != 0 {
+		j.refuse(flow.RouteUnobserved, "its source became %s, an address of %s, but it leaves by %s: if it was masqueraded, that ends it",
+			j.q.Reply.DstAddr(), p.name(elsewhere), p.name(out.l3))
 	}
 }
 

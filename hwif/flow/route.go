@@ -50,6 +50,9 @@ type Query struct {
 	// Verdict is what is to become of the packets: of those that are dropped only
 	// the ingress matters.
 	Verdict Verdict
+	// Trust has the tables' word taken although no packet was seen: hardware that an
+	// earlier daemon left forwards it, so that none can be.
+	Trust bool
 	// Alone asks for the direction of Orig alone, of packets that conntrack was told to
 	// leave alone: one of them has to be seen.
 	Alone bool

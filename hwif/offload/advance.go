@@ -26,6 +26,10 @@ func (e *Engine) advance(id flow.ID) {
 	if s != nil && (outstanding(s.Rules[0]) || outstanding(s.Rules[1])) {
 		return // its Done queues it again
 	}
+	if f.Has(flow.FlagUntracked) && !f.Has(flow.FlagEnded) && !e.admitsAlone(f.Entry.Orig) {
+		e.end(id, flow.CausePolicyChanged) // it is not pinned any more, or the policy is another one
+		return
+	}
 	e.turn(id, f, s)
 	ob := e.obstacles(id, f, s)
 	if ob.reasons == 0 && s != nil && s.Stage >= flow.StageRouted {
@@ -126,6 +130,7 @@ func (e *Engine) approach(id flow.ID, f *flow.Flow, s *flow.Stay) {
 		}
 		e.ready.Lookups = append(e.ready.Lookups, flow.Query{ID: id, Gen: s.Ask,
 			Orig: f.Entry.Orig, Reply: f.Entry.Reply, Mark: f.Entry.Mark, Proof: e.proof(f, s), Verdict: s.Verdict, In: s.DropIn,
+			Trust: e.opts.Ruleset == RulesetKeep && e.foundFor(f),
 			Alone: f.Has(flow.FlagUntracked) && s.Verdict == flow.Forward})
 		e.wait(id, f, flow.StateCandidate, flow.RouteUnobserved)
 	case s.Stage == flow.StageRouted, s.Stage == flow.StagePrepping && stale:
@@ -173,6 +178,7 @@ func (e *Engine) free(id flow.ID, f *flow.Flow) {
 	e.stats.Flows[flow.StateGone]--
 	e.stats.Tracked--
 	delete(e.texts, id)
+	delete(e.refusals, id)
 	if f.Has(flow.FlagUntracked) {
 		e.unconnected--
 	}

@@ -23,7 +23,9 @@ func (e *Engine) answer(a *flow.Answer) {
 	s.Routes, s.Nexthop, s.Evidence, s.RoutedAt = a.Routes, a.Nexthop, a.Evidence, e.now
 	if a.Reasons != 0 {
 		s.RoutedAt = 0
-		e.setText(a.ID, a.Text)
+		e.refusals[a.ID] = a.Text
+	} else {
+		delete(e.refusals, a.ID)
 	}
 	e.queue(a.ID)
 }

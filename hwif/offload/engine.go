@@ -69,12 +69,14 @@ func (o Options) withDefaults() Options {
 // Engine decides. The zero value is not ready; use New. It is owned by one
 // goroutine at a time.
 type Engine struct {
-	opts    Options
-	table   *flow.Table
-	stays   flow.Stays
-	byGen   map[uint64]flow.ID // generation of a cookie → flow, while any rule of it is not RuleNone
-	texts   map[flow.ID]string // the words behind a flow's reasons
-	intents map[flow.Tuple]Intent
+	opts  Options
+	table *flow.Table
+	stays flow.Stays
+	byGen map[uint64]flow.ID // generation of a cookie → flow, while any rule of it is not RuleNone
+	texts map[flow.ID]string // the words behind a flow's reasons
+	// refusals are the resolver's words, while it refuses: others may speak up in between.
+	refusals map[flow.ID]string
+	intents  map[flow.Tuple]Intent
 
 	devices  []device
 	ports    map[hwif.Ifindex]hwif.Port
@@ -108,6 +110,7 @@ type Engine struct {
 	log         changeLog
 	stats       Stats
 	resident    int
+	kept        bool         // the ruleset was changed under RulesetKeep
 	unconnected int          // flows that conntrack was told to leave alone
 	dropping    int          // of them, those that hardware drops
 	input       policy.Input // scratch of verdict
@@ -126,14 +129,15 @@ type device struct {
 // New gives an engine without devices, flows or time.
 func New(opts Options) *Engine {
 	return &Engine{
-		opts:    opts.withDefaults(),
-		table:   flow.NewTable(),
-		byGen:   make(map[uint64]flow.ID),
-		texts:   make(map[flow.ID]string),
-		intents: make(map[flow.Tuple]Intent),
-		ports:   make(map[hwif.Ifindex]hwif.Port),
-		found:   make(map[hwif.Match]hwif.Installed),
-		foundBy: make(map[flow.Tuple]hwif.Match),
+		opts:     opts.withDefaults(),
+		table:    flow.NewTable(),
+		byGen:    make(map[uint64]flow.ID),
+		texts:    make(map[flow.ID]string),
+		refusals: make(map[flow.ID]string),
+		intents:  make(map[flow.Tuple]Intent),
+		ports:    make(map[hwif.Ifindex]hwif.Port),
+		found:    make(map[hwif.Match]hwif.Installed),
+		foundBy:  make(map[flow.Tuple]hwif.Match),
 	}
 }
 
@@ -162,6 +166,10 @@ func (e *Engine) Now() flow.Time { return e.now }
 // new decisions use the new numbers.
 func (e *Engine) SetOptions(opts Options) {
 	e.opts = opts.withDefaults()
+	if e.kept && e.opts.Ruleset != RulesetKeep {
+		e.kept = false
+		e.ruleset(&flow.Ruleset{At: e.now, Text: "the ruleset was changed while it was not to matter"})
+	}
 	e.queueAll()
 }
 

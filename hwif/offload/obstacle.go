@@ -48,7 +48,7 @@ func (e *Engine) obstacles(id flow.ID, f *flow.Flow, s *flow.Stay) obstacle {
 		return obstacle{f.Hold, state, cause, e.texts[id]}
 	}
 	if s != nil && s.Refusal != 0 {
-		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, e.texts[id]}
+		return obstacle{s.Refusal, flow.StateRejected, flow.CausePolicyChanged, e.refusals[id]}
 	}
 	if drops && !anyRule(s) && e.dropping >= e.opts.DropCeiling && f.Entry.Mark&e.opts.Marks.Drop == 0 {
 		return obstacle{flow.Of(flow.CeilingReached), flow.StateCandidate, flow.CausePolicyChanged,

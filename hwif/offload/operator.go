@@ -118,6 +118,11 @@ func (e *Engine) Pause(owner, why string) {
 
 // Resume ends a Pause; without one it does nothing.
 func (e *Engine) Resume(string) {
+	for id, text := range e.texts {
+		if text == e.paused {
+			delete(e.texts, id)
+		}
+	}
 	e.paused = ""
 	e.queueAll()
 }
@@ -149,7 +154,7 @@ func (e *Engine) find(t flow.Tuple) (flow.ID, bool) {
 		return id, true
 	}
 	id, ok := e.table.Find(t.Reversed())
-	if !ok {
+	if !ok || e.table.At(id).Has(flow.FlagUntracked) { // which has no other direction
 		return 0, false
 	}
 	// t is the reply of a flow without NAT, or what a translated flow's packets

@@ -32,6 +32,7 @@ func (e *Engine) ruleset(r *flow.Ruleset) {
 	e.stats.Rulesets++
 	e.undrop()
 	if e.opts.Ruleset == RulesetKeep {
+		e.kept = true
 		return
 	}
 	if r.At != 0 {

@@ -22,8 +22,7 @@ func (e *Engine) untracked(h *flow.Heavy) (id flow.ID, ok bool) {
 	if id, ok = e.table.Find(h.Orig); ok {
 		return id, e.table.At(id).Has(flow.FlagUntracked)
 	}
-	u := &e.opts.Untracked
-	if !u.All && !(u.Pinned && e.intents[h.Orig].Kind == IntentPin) {
+	if !e.admitsAlone(h.Orig) {
 		return 0, false
 	}
 	id = e.addAlone(h.Orig, h.Orig.Reversed(), h.At, flow.FlagUntracked)
@@ -31,6 +30,12 @@ func (e *Engine) untracked(h *flow.Heavy) (id flow.ID, ok bool) {
 	f.Stay, _ = e.stays.Add(id)
 	e.unconnected++
 	return id, true
+}
+
+// admitsAlone reports whether packets without a connection may go into hardware.
+func (e *Engine) admitsAlone(t flow.Tuple) bool {
+	u := &e.opts.Untracked
+	return u.All || u.Pinned && e.intents[t].Kind == IntentPin
 }
 
 // outlived reports whether an untracked flow's time in hardware, or without a word of
