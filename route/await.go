@@ -67,6 +67,11 @@ func (c *core) askFor(t *tracked) {
 
 // lookAgain drops what was seen of a waiting flow before a change at the given time.
 func (c *core) lookAgain(t *tracked, at flow.Time) {
+	if t.again {
+		t.again, t.asked = false, max(c.now, t.q.Proof)
+		c.askFor(t)
+		return
+	}
 	if at == 0 || t.asked > at && t.sight == [2]glimpse{} {
 		return
 	}
@@ -76,12 +81,13 @@ func (c *core) lookAgain(t *tracked, at flow.Time) {
 	}
 }
 
-// outrun reports whether a change may have made the kernel choose another leg of a
-// multipath route than the one that a packet was seen taking before. The tables
-// don't say which it would be now.
-func (j *job) outrun(at flow.Time) bool {
+// outrun reports whether a change may have made the kernel choose otherwise than a
+// packet was seen to go before, although the tables say the same as then: another leg
+// of a multipath route, or, where rules select by mark, a way for the mark that packets
+// had when they were routed, which need not be the one with which they left.
+func (j *job) outrun(at flow.Time, marked bool) bool {
 	for d, g := range j.seen {
-		if g != nil && j.v.path[d].Legs != 0 && g.at < at {
+		if g != nil && (marked || j.v.path[d].Legs != 0) && g.at < at {
 			return true
 		}
 	}
@@ -210,9 +216,12 @@ func (c *core) judgeSeen(ids []flow.ID, late bool) error {
 		}
 		j.prove(c.await.watcher != nil)
 		c.report(t, j)
-		t.late = late && c.await.watcher != nil && !j.q.Trust && !j.proven()
-		t.waits = t.late
-		if !late {
+		t.late = c.await.watcher != nil && (j.differs || late && !j.q.Trust && !j.proven())
+		t.waits, t.tries = t.late, 0
+		if j.differs {
+			t.again, t.sight = true, [2]glimpse{}
+		}
+		if !late && !t.late {
 			c.index.unwant(t)
 		}
 	}

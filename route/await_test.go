@@ -55,6 +55,7 @@ func (f *fixture) expected(q flow.Query) {
 func (f *fixture) see(q flow.Query, d flow.Dir, in, out hwif.Ifindex, to hwif.MAC) *observe.Sight {
 	s := &observe.Sight{Own: q.Orig, Other: q.Reply, Dir: d, At: f.now, In: in, Out: out, EthDst: to,
 		EthSrc: f.view.links[out].MAC, TTL: 63, Kind: observe.Left}
+	s.Came = observe.Came{Port: in, TTL: 64, Paired: true}
 	if d == flow.Reply {
 		s.Own, s.Other = q.Reply, q.Orig
 	}
@@ -213,6 +214,78 @@ func TestMasquerade(t *testing.T) {
 	ok(0)
 	own("10.0.2.1", 2, true)
 	ok(flow.Of(flow.RouteUnobserved))
+}
+
+// TestContradictionEnds: a flow that was refused for what its packets did is looked at
+// once more at the next change, and the next lap.
+func TestContradictionEnds(t *testing.T) {
+	for name, stir := range map[string]func(*fixture){
+		"change": func(f *fixture) { f.affected(pfx("198.51.100.0/24"), func() string { return "" }); f.work() },
+		"lap":    func(f *fixture) { f.sweepAll(""); f.work() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, l := observed(t)
+			f.expected(toB)
+			var said []flow.Event
+			for len(said) == 0 {
+				f.now++
+				said = append(said, f.show(f.see(toB, flow.Orig, 1, 3, macC), f.see(toB, flow.Reply, 2, 1, macA))...)
+			}
+			if a := f.answered(said); a.Reasons != flow.Of(flow.RouteUnobserved) {
+				t.Fatalf("%v %s", a.Reasons.List(), a.Text)
+			}
+			l.asked = nil
+			f.now++
+			stir(f)
+			if !slices.Contains(l.asked, toB.Orig) || !slices.Contains(l.asked, toB.Reply) {
+				t.Fatalf("asked for %v", l.asked)
+			}
+			f.now++
+			if a := f.answered(f.show(f.both()...)); a.Reasons != 0 {
+				t.Errorf("%v %s", a.Reasons.List(), a.Text)
+			}
+		})
+	}
+}
+
+// TestMangled: a packet that leaves otherwise than a rule would have it is no pattern
+// for one.
+func TestMangled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*observe.Sight)
+		reason flow.Reason
+		text   string
+	}{
+		"ttl":          {func(s *observe.Sight) { s.TTL = 33 }, flow.RouteUnsupported, "come in with TTL 64 and TOS 0x00, and leave with TTL 33, TOS 0x00"},
+		"tos":          {func(s *observe.Sight) { s.TOS = 0x60 }, flow.RouteUnsupported, "TOS 0x60"},
+		"congestion":   {func(s *observe.Sight) { s.TOS, s.Came.TOS = 0x63, 0x61 }, flow.ReasonNone, ""},
+		"altered":      {func(s *observe.Sight) { s.Altered = true }, flow.RouteUnsupported, "other addresses or ports"},
+		"other port":   {func(s *observe.Sight) { s.Came.Port = 3 }, flow.RouteUnobserved, "coming in by c vlan 0, but the tables say a vlan 0"},
+		"other tag":    {func(s *observe.Sight) { s.Came.VLAN = 5 }, flow.RouteUnobserved, "coming in by a vlan 5"},
+		"not seen":     {func(s *observe.Sight) { s.Came = observe.Came{} }, flow.RouteUnobserved, "not coming in by a"},
+		"as it should": {func(s *observe.Sight) {}, flow.ReasonNone, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, _ := observed(t)
+			f.expected(toB)
+			var said []flow.Event
+			for len(said) == 0 {
+				f.now++
+				pair := f.both()
+				tc.change(pair[0])
+				said = append(said, f.show(pair...)...)
+			}
+			a := f.answered(said)
+			if want := flow.Reasons(0); tc.reason != flow.ReasonNone {
+				want = flow.Of(tc.reason)
+				if a.Reasons != want || !strings.Contains(a.Text, tc.text) {
+					t.Errorf("%v %s", a.Reasons.List(), a.Text)
+				}
+			} else if a.Reasons != want {
+				t.Errorf("%v %s", a.Reasons.List(), a.Text)
+			}
+		})
+	}
 }
 
 // TestContradiction: a packet that was under way while the tables changed is not

@@ -130,8 +130,9 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		}
 		t.queued = false
 		if t.waits { // nothing was answered yet, and what was seen may be of before
+			contradicted := t.again
 			c.lookAgain(t, at)
-			if !t.late {
+			if !t.late || contradicted {
 				continue
 			}
 		}
@@ -158,7 +159,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		j, old := &c.jobs[i], &c.olds[i]
 		j.prove(c.await.watcher != nil)
 		switch {
-		case old.same(&j.v) && !j.outrun(at):
+		case old.same(&j.v) && !j.outrun(at, c.view.rules[famIndex(j.q.Orig.Family)].fwmark):
 			c.wake(&j.v) // still waiting: ask again, now and then
 		case waiting(old) && waiting(&j.v):
 			c.index.amend(c.index.get(j.q.ID), &j.v)

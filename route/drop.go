@@ -15,8 +15,9 @@ func (p *picture) ends(j *job) {
 		return
 	}
 	j.v.reasons, j.v.text = 0, ""
+	known := j.q.In != [2]hwif.Ifindex{}
 	for d := range j.in {
-		if j.in[d] == 0 {
+		if j.in[d] == 0 || known && j.q.In[d] == 0 {
 			continue
 		}
 		s, reason, text := p.stack(j.in[d], j.q.Orig.Family, clue{})

@@ -19,13 +19,15 @@ type glimpse struct {
 	vlanProto uint16
 	vlan      hwif.VLAN
 	pcp       uint8
-	ttl       uint8 // as it left
+	ttl, tos  uint8 // as it left
 	dst, src  hwif.MAC
+	came      observe.Came
+	altered   bool
 }
 
 func glimpseOf(s *observe.Sight) glimpse {
 	return glimpse{at: s.At, in: s.In, out: s.Out, mark: s.Mark, vlanProto: s.VLANProto, vlan: s.VLAN, pcp: s.PCP,
-		ttl: s.TTL, dst: s.EthDst, src: s.EthSrc}
+		ttl: s.TTL, tos: s.TOS, dst: s.EthDst, src: s.EthSrc, came: s.Came, altered: s.Altered}
 }
 
 // observed reports whether packets of every direction that matters were seen.
@@ -78,5 +80,23 @@ func (p *picture) confirmSeen(j *job, d flow.Dir) {
 		j.differs = true
 		j.refuse(flow.RouteUnobserved, "a %s packet was seen leaving by %s vlan %d from %s to %s, but the tables say %s vlan %d from %s to %s",
 			d, p.name(g.out), g.vlan, g.src, g.dst, p.name(r.Out), r.OutVLAN, r.SrcMAC, r.DstMAC)
+	case g.came.Port == 0:
+		j.differs = true
+		j.refuse(flow.RouteUnobserved, "%s packets were seen leaving, but not coming in by %s", d, p.name(r.In))
+	case g.came.Port != r.In || g.came.VLAN != r.InVLAN:
+		j.differs = true
+		j.refuse(flow.RouteUnobserved, "a %s packet was seen coming in by %s vlan %d, but the tables say %s vlan %d",
+			d, p.name(g.came.Port), g.came.VLAN, p.name(r.In), r.InVLAN)
+	case g.altered || g.came.TTL-1 != g.ttl || !sameTOS(g.came.TOS, g.tos):
+		j.differs = true
+		j.refuse(flow.RouteUnsupported, "the ruleset writes into %s packets: they come in with TTL %d and TOS 0x%02x, and leave with TTL %d, TOS 0x%02x%s",
+			d, g.came.TTL, g.came.TOS, g.ttl, g.tos, map[bool]string{true: " and other addresses or ports than conntrack's"}[g.altered])
 	}
+}
+
+// sameTOS compares what came in with what left, but for a congestion mark: that is put
+// on by a queue on the way.
+func sameTOS(came, left uint8) bool {
+	const ecn, ce = 3, 3
+	return came == left || left&ecn == ce && came|ecn == left
 }

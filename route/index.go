@@ -17,7 +17,8 @@ type tracked struct {
 	live    bool
 	queued  bool // waits for a look-up in a recheck
 	waits   bool // for packets of both directions
-	late    bool // they have not come in time, and that was the answer
+	late    bool // they have not come in time, or not as the tables say, and that was the answer
+	again   bool // they are to be asked for at the next change or lap
 	tries   uint8
 	asked   flow.Time  // packets seen before do not count
 	sight   [2]glimpse // by Dir; at 0 when none was seen

@@ -14,14 +14,14 @@ type wire struct {
 	vlan hwif.VLAN
 }
 
-// clue is what tells which member of a bridge, bond or VRF is meant. A packet that
-// came in names the uppermost of them alone (skb_iif): its member is the one by which
-// the other direction leaves. Should packets come in by another all the same, no rule
-// matches them, and the kernel has them.
+// clue is what tells which member of a bridge, bond or VRF is meant. Routing knows the
+// uppermost of them alone (skb_iif). Packets come in by the member where one was seen,
+// or else by the one by which the other direction leaves; should they come in by yet
+// another, no rule matches them, and the kernel has them.
 type clue struct {
 	out     bool     // on its way out
 	mac     hwif.MAC // to which frames go, on the way out; zero when it is not known
-	near    wire     // by which the other direction leaves, on the way in; zero for none
+	near    wire     // on the way in; zero for none
 	pending bool     // it is not known yet
 }
 

@@ -199,6 +199,7 @@ func TestVRFSeen(t *testing.T) {
 	f.expected(toB)
 	f.now++
 	o, r := f.see(toB, flow.Orig, 1, 2, macB), f.see(toB, flow.Reply, 9, 1, macA)
+	r.Came.Port = 2
 	f.by(f.answered(f.show(o, r)), 2, 0)
 
 	// One direction alone says nothing of the way in, unless there is but one.
@@ -208,7 +209,7 @@ func TestVRFSeen(t *testing.T) {
 	f.expected(q)
 	f.now++
 	s := f.see(q, flow.Orig, 9, 1, macA)
-	s.Kind = observe.Alone
+	s.Kind, s.Came = observe.Alone, observe.Came{}
 	a := f.answered(f.show(s))
 	if a.Reasons != flow.Of(flow.RouteUnobserved) || !strings.Contains(a.Text, "one of the 2 members of top") {
 		t.Errorf("%v %s", a.Reasons.List(), a.Text)

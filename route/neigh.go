@@ -63,7 +63,7 @@ func (c *core) moved(k neighKey, now hwif.MAC, text string) {
 			switch {
 			case !mac.IsZero():
 				out = append(out, id)
-			case c.index.flows[id].reasons == flow.Of(flow.NeighbourUnresolved):
+			default: // whatever it was refused for: there was no address to send to
 				waiting = append(waiting, id)
 			}
 		})

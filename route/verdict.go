@@ -207,6 +207,9 @@ func (p *picture) sides(j *job, ends [][2]side) {
 			c.near = ends[1-d][1].wire()
 			c.pending = c.near.port == 0
 		}
+		if g := j.seen[d]; g != nil && g.came.Port != 0 {
+			c.near = wire{g.came.Port, g.came.VLAN}
+		}
 		take(&ends[d][0], j.in[d], c)
 		if !p.forwards(f, j.in[d]) {
 			j.refuse(flow.NoRoute, "%s forwarding is off on %s", f, p.name(j.in[d]))

@@ -36,6 +36,7 @@ import (
 //	drops CEILING                so many flows may be dropped for netfilter, 10 s each
 //	marks offload=N never=N drop=N   bits of the conntrack mark that decide
 //	dropped TUPLE [dir=reply]    netfilter drops many of its packets
+//	life DURATION                a flow is in hardware for so long before its packets count again
 //	untracked off|pinned|on      flows that conntrack leaves alone; their life is 1 min
 //	heavy TUPLE packets=N [alone=yes]       the observer has seen so many packets
 //	count N [SRC]                every rule forwards N packets (or those from SRC), and is read
@@ -162,6 +163,11 @@ var verbs = map[string]func(*world, []string) error{
 	"drops": func(w *world, args []string) (err error) {
 		w.opts.DropLife = 10 * time.Second
 		w.opts.DropCeiling, err = strconv.Atoi(args[0])
+		w.eng.SetOptions(w.opts)
+		return err
+	},
+	"life": func(w *world, args []string) (err error) {
+		w.opts.Life, err = time.ParseDuration(args[0])
 		w.eng.SetOptions(w.opts)
 		return err
 	},

@@ -64,6 +64,19 @@ func (e *Engine) keepAlive(f *flow.Flow, s *flow.Stay) {
 	e.touches = append(e.touches, flow.Touch{Orig: f.Entry.Orig, EntryID: f.Entry.ID, Timeout: full})
 }
 
+// checkLife has a flow's packets seen again when its time in hardware is over; not all
+// at once that went in at once.
+func (e *Engine) checkLife(n uint32, s *flow.Stay) {
+	if e.opts.Life == 0 || s.InAt == 0 || s.Cause != flow.CauseNone || s.Verdict != flow.Forward {
+		return
+	}
+	life, f := flow.Time(e.opts.Life), e.table.At(s.Flow)
+	if life -= life / 1024 * flow.Time(f.UID%256); e.now-s.InAt < life || f.Stay != n || f.Has(flow.FlagUntracked|flow.FlagEnded) {
+		return
+	}
+	e.doubt(s.Flow, flow.CauseLeaseExpired, "its time in hardware is over: packets of it have to be seen again")
+}
+
 // checkIdle takes out flows that hardware has not seen for long. A device
 // without counters cannot say; there the kernel's own timer decides.
 func (e *Engine) checkIdle() {
@@ -72,6 +85,7 @@ func (e *Engine) checkIdle() {
 		if e.unconnected > 0 {
 			e.checkUntracked(n, s)
 		}
+		e.checkLife(n, s)
 		if s.InAt == 0 || s.Cause != flow.CauseNone || e.now-s.Moved <= flow.Time(e.opts.Idle) ||
 			e.devices[s.Device].caps.Counters == hwif.CountersNone {
 			continue

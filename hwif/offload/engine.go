@@ -27,6 +27,9 @@ type Options struct {
 	TCPTimeout, UDPTimeout uint32
 	// Marks are bits of the conntrack mark that decide over a flow.
 	Marks Marks
+	// Life is how long a flow is forwarded by hardware before packets of it have to be
+	// seen again: some verdicts of the kernel change without a word. 0 is for ever.
+	Life time.Duration
 	// Untracked is for flows without a conntrack entry.
 	Untracked Untracked
 	// DropLife is how long a flow that netfilter was seen dropping is dropped by

@@ -97,6 +97,10 @@ func (e *Engine) standing(f *flow.Flow, s *flow.Stay) obstacle {
 	if trial {
 		f.Clear(flow.FlagOnTrial)
 	}
+	if s.Stage == flow.StageReady && !anyRule(s) && v.Reason == flow.CeilingReached {
+		// There was room when it was admitted, and others have come in since.
+		return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
+	}
 	if v.Decision == policy.Never || trial && v.Decision != policy.Offload {
 		return obstacle{flow.Of(v.Reason), flow.StateCandidate, flow.CausePolicyChanged, ""}
 	}

@@ -98,6 +98,9 @@ func (e *Engine) dropped(d *flow.Dropped) {
 		f.Stay, _ = e.stays.Add(id)
 	}
 	s := e.stay(f)
+	if s.Verdict == flow.Forward && s.Rules[d.Dir] == flow.RuleInHW {
+		return // what hardware does not take is not what the connection sends: anybody can forge it
+	}
 	if !f.Has(flow.FlagDropped) {
 		s.DropDirs = 0
 	}

@@ -54,10 +54,12 @@ func (o *Observer) load(m Mode, flows uint32) error {
 	}
 	if m == TCX {
 		delete(spec.Programs, bpfProgAnyLeaves)
+		delete(spec.Programs, bpfProgAnyEnters)
 	} else {
 		delete(spec.Programs, bpfProgPortLeaves)
+		delete(spec.Programs, bpfProgPortEnters)
 	}
-	spec.Maps[bpfMapTallies].MaxEntries = flows
+	spec.Maps[bpfMapTallies].MaxEntries, spec.Maps[bpfMapEntries].MaxEntries = flows, flows
 	if err := spec.Variables[bpfVarNetns].Set(o.home.inode); err != nil {
 		return &Error{Hook: m.String(), Err: err, Text: "setting the network namespace"}
 	}
@@ -68,15 +70,14 @@ func (o *Observer) load(m Mode, flows uint32) error {
 		return &Error{Hook: "ring buffer", Err: err, Text: "opening it"}
 	}
 	if m == TCX {
-		l, err := o.attachTCX(loopback)
+		ls, err := o.attachTCX(loopback)
 		if err != nil {
 			return &Error{Hook: "tcx", Err: err, Text: "the kernel has no TCX (since Linux 6.6)"}
 		}
-		l.Close()
-	} else if err := o.attachTracing(bpfProgAnyLeaves); err != nil {
-		return err
+		closeAll(ls)
+		return o.attachTracing(bpfProgDrop)
 	}
-	return o.attachTracing(bpfProgDrop)
+	return o.attachTracing(bpfProgAnyLeaves, bpfProgAnyEnters, bpfProgDrop)
 }
 
 func loadText(err error) string {
@@ -89,17 +90,38 @@ func loadText(err error) string {
 	return "this kernel does not take the programs"
 }
 
-func (o *Observer) attachTracing(name string) error {
-	l, err := link.AttachTracing(link.TracingOptions{Program: o.coll.Programs[name]})
-	if err != nil {
-		return &Error{Hook: name, Err: err, Text: "attaching to the tracepoint"}
+func (o *Observer) attachTracing(names ...string) error {
+	for _, name := range names {
+		l, err := link.AttachTracing(link.TracingOptions{Program: o.coll.Programs[name]})
+		if err != nil {
+			return &Error{Hook: name, Err: err, Text: "attaching to the tracepoint"}
+		}
+		o.fixed = append(o.fixed, l)
 	}
-	o.fixed = append(o.fixed, l)
 	return nil
 }
 
-func (o *Observer) attachTCX(i hwif.Ifindex) (link.Link, error) {
-	return link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[bpfProgPortLeaves], Attach: ebpf.AttachTCXEgress})
+// attachTCX looks at both ways of a device.
+func (o *Observer) attachTCX(i hwif.Ifindex) ([]link.Link, error) {
+	var out []link.Link
+	for _, way := range []struct {
+		program string
+		at      ebpf.AttachType
+	}{{bpfProgPortLeaves, ebpf.AttachTCXEgress}, {bpfProgPortEnters, ebpf.AttachTCXIngress}} {
+		l, err := link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[way.program], Attach: way.at})
+		if err != nil {
+			closeAll(out)
+			return nil, err
+		}
+		out = append(out, l)
+	}
+	return out, nil
+}
+
+func closeAll(ls []link.Link) {
+	for _, l := range ls {
+		l.Close()
+	}
 }
 
 // SetPorts watches these ports, of the network namespace of Open, and no others.
@@ -122,13 +144,11 @@ func (o *Observer) setPorts(ports []hwif.Port) error {
 		want[p.Ifindex] = p.Name
 	}
 	var faults []error
-	for i, l := range o.ports {
-		if _, ok := want[i]; ok && alive(l) {
+	for i, ls := range o.ports {
+		if _, ok := want[i]; ok && alive(ls) {
 			continue
 		}
-		if l != nil {
-			l.Close()
-		}
+		closeAll(ls)
 		delete(o.ports, i)
 		if err := o.coll.Maps[bpfMapPorts].Delete(uint32(i)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			faults = append(faults, &Error{Hook: "ports", Err: err, Text: "taking a port out"})
@@ -153,24 +173,25 @@ func (o *Observer) watch(i hwif.Ifindex, name string) error {
 		o.ports[i] = nil
 		return nil
 	}
-	l, err := o.attachTCX(i)
+	ls, err := o.attachTCX(i)
 	if err != nil {
-		return &Error{Hook: "tcx", Port: name, Err: err, Text: "attaching the program; packets that leave by it are not seen"}
+		return &Error{Hook: "tcx", Port: name, Err: err, Text: "attaching the programs; packets of that port are not seen"}
 	}
-	o.ports[i] = l
+	o.ports[i] = ls
 	return nil
 }
 
-// alive reports whether a link still hangs on its device: one that was removed
-// and came back under the same number has lost it.
-func alive(l link.Link) bool {
-	if l == nil {
-		return true
+// alive reports whether links still hang on their device: one that was removed
+// and came back under the same number has lost them.
+func alive(ls []link.Link) bool {
+	for _, l := range ls {
+		info, err := l.Info()
+		if err != nil {
+			return false
+		}
+		if t := info.TCX(); t == nil || t.Ifindex == 0 {
+			return false
+		}
 	}
-	info, err := l.Info()
-	if err != nil {
-		return false
-	}
-	t := info.TCX()
-	return t != nil && t.Ifindex != 0
+	return true
 }

@@ -15,23 +15,26 @@ import (
 
 type bpfDirection struct {
 	_     structs.HostLayout
-	Tuple struct {
-		_        structs.HostLayout
-		Src      [16]uint8
-		Sport    uint16
-		L3num    uint16
-		Dst      [16]uint8
-		Dport    uint16
-		Protonum uint8
-		Dir      uint8
-	}
-	Zone uint32
+	Tuple bpfTuple
+	Zone  uint32
 }
 
 type bpfDropped struct {
 	_       structs.HostLayout
 	Packets uint64
 	Since   uint64
+}
+
+type bpfEntry struct {
+	_         structs.HostLayout
+	Skb       uint64
+	At        uint64
+	In        uint32
+	VlanTci   uint16
+	VlanProto uint16
+	Ttl       uint8
+	Tos       uint8
+	Pad       [6]uint8
 }
 
 type bpfReport struct {
@@ -52,8 +55,11 @@ type bpfReport struct {
 	Ttl       uint8
 	Tos       uint8
 	Kind      uint8
-	Pad       [5]uint8
+	Altered   uint8
+	Paired    uint8
+	Pad       [3]uint8
 	_         [4]byte
+	Came      bpfEntry
 }
 
 type bpfSeen struct {
@@ -66,8 +72,20 @@ type bpfSeen struct {
 type bpfTally struct {
 	_       structs.HostLayout
 	Packets uint64
+	At      uint64
 	Wanted  uint32
 	Told    uint32
+}
+
+type bpfTuple struct {
+	_        structs.HostLayout
+	Src      [16]uint8
+	Sport    uint16
+	L3num    uint16
+	Dst      [16]uint8
+	Dport    uint16
+	Protonum uint8
+	Dir      uint8
 }
 
 // Names of all BPF objects in the ELF.
@@ -76,11 +94,14 @@ type bpfTally struct {
 const (
 	bpfMapCounts        = "counts"
 	bpfMapDrops         = "drops"
+	bpfMapEntries       = "entries"
 	bpfMapPorts         = "ports"
 	bpfMapReports       = "reports"
 	bpfMapTallies       = "tallies"
+	bpfProgAnyEnters    = "any_enters"
 	bpfProgAnyLeaves    = "any_leaves"
 	bpfProgDrop         = "drop"
+	bpfProgPortEnters   = "port_enters"
 	bpfProgPortLeaves   = "port_leaves"
 	bpfVarDropThreshold = "drop_threshold"
 	bpfVarNetns         = "netns"
@@ -131,8 +152,10 @@ type bpfSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfProgramSpecs struct {
+	AnyEnters  *ebpf.ProgramSpec `ebpf:"any_enters"`
 	AnyLeaves  *ebpf.ProgramSpec `ebpf:"any_leaves"`
 	Drop       *ebpf.ProgramSpec `ebpf:"drop"`
+	PortEnters *ebpf.ProgramSpec `ebpf:"port_enters"`
 	PortLeaves *ebpf.ProgramSpec `ebpf:"port_leaves"`
 }
 
@@ -142,6 +165,7 @@ type bpfProgramSpecs struct {
 type bpfMapSpecs struct {
 	Counts  *ebpf.MapSpec `ebpf:"counts"`
 	Drops   *ebpf.MapSpec `ebpf:"drops"`
+	Entries *ebpf.MapSpec `ebpf:"entries"`
 	Ports   *ebpf.MapSpec `ebpf:"ports"`
 	Reports *ebpf.MapSpec `ebpf:"reports"`
 	Tallies *ebpf.MapSpec `ebpf:"tallies"`
@@ -180,6 +204,7 @@ func (o *bpfObjects) Close() error {
 type bpfMaps struct {
 	Counts  *ebpf.Map `ebpf:"counts"`
 	Drops   *ebpf.Map `ebpf:"drops"`
+	Entries *ebpf.Map `ebpf:"entries"`
 	Ports   *ebpf.Map `ebpf:"ports"`
 	Reports *ebpf.Map `ebpf:"reports"`
 	Tallies *ebpf.Map `ebpf:"tallies"`
@@ -189,6 +214,7 @@ func (m *bpfMaps) Close() error {
 	return _BpfClose(
 		m.Counts,
 		m.Drops,
+		m.Entries,
 		m.Ports,
 		m.Reports,
 		m.Tallies,
@@ -210,15 +236,19 @@ type bpfVariables struct {
 //
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfPrograms struct {
+	AnyEnters  *ebpf.Program `ebpf:"any_enters"`
 	AnyLeaves  *ebpf.Program `ebpf:"any_leaves"`
 	Drop       *ebpf.Program `ebpf:"drop"`
+	PortEnters *ebpf.Program `ebpf:"port_enters"`
 	PortLeaves *ebpf.Program `ebpf:"port_leaves"`
 }
 
 func (p *bpfPrograms) Close() error {
 	return _BpfClose(
+		p.AnyEnters,
 		p.AnyLeaves,
 		p.Drop,
+		p.PortEnters,
 		p.PortLeaves,
 	)
 }

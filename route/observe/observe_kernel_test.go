@@ -317,9 +317,61 @@ func TestAsk(t *testing.T) {
 			got := w.sights(2)
 			w.check(got[0], flow.Orig, 4)
 			w.check(got[1], flow.Reply, 4)
+			for _, g := range got {
+				want := Came{Port: w.lan, TTL: 64, Paired: true}
+				if g.Dir == flow.Reply {
+					want.Port = w.wan
+				}
+				if g.Came != want || g.Altered {
+					t.Errorf("%s came in as %+v, altered %v; want %+v", g.Dir, g.Came, g.Altered, want)
+				}
+			}
 			if got[0].At < before {
 				t.Errorf("seen %d ns before it was asked for", before-got[0].At)
 			}
+		}
+	})
+}
+
+// TestMangled: what the ruleset writes into packets shows by what they came in with, or
+// by conntrack's own tuple.
+func TestMangled(t *testing.T) {
+	modes(t, func(t *testing.T, m Mode) {
+		for name, tc := range map[string]struct {
+			rule string
+			is   func(s *Sight) bool
+		}{
+			"nothing": {"counter", func(s *Sight) bool { return s.TOS == s.Came.TOS && s.TTL == s.Came.TTL-1 && !s.Altered }},
+			"TOS":     {"ip dscp set cs3", func(s *Sight) bool { return s.TOS == 0x60 && s.Came.TOS == 0 }},
+			"TTL":     {"ip ttl set 33", func(s *Sight) bool { return s.TTL == 33 && s.Came.TTL == 64 }},
+			"address": {"ip saddr set 198.51.100.77", func(s *Sight) bool { return s.Altered }},
+			"port":    {"udp sport set 77", func(s *Sight) bool { return s.Altered }},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := watch(t, m)
+				e := w.echo(lab.Server4)
+				if err := w.ob.SetThreshold(3); err != nil {
+					t.Fatal(err)
+				}
+				e.rounds(3)
+				s := w.sights(2)
+				script := "table ip mangled { chain c { type filter hook postrouting priority 300; udp dport 7 " + tc.rule + "; }; }"
+				cmd := exec.Command("nft", "-f", "-")
+				cmd.Stdin = strings.NewReader(script)
+				w.inside(func() error {
+					if out, err := cmd.CombinedOutput(); err != nil {
+						return fmt.Errorf("%w: %s", err, out)
+					}
+					return nil
+				})
+				if err := w.ob.Ask([]flow.Tuple{s[0].Orig()}, nil); err != nil {
+					t.Fatal(err)
+				}
+				e.send()
+				if got := w.sights(1); !tc.is(&got[0]) {
+					t.Errorf("%+v", got[0])
+				}
+			})
 		}
 	})
 }

@@ -36,10 +36,12 @@ type Observer struct {
 	ring  *ringbuf.Reader
 
 	mu    sync.Mutex
-	ports map[hwif.Ifindex]link.Link // nil links in tracepoint mode
+	ports map[hwif.Ifindex][]link.Link // none in tracepoint mode
 	fixed []link.Link
 	asks  []bpfDirection
 	vals  []bpfTally
+	ways  []bpfTuple
+	ins   []bpfEntry
 }
 
 // Open loads the programs in the calling thread's network namespace and attaches
@@ -52,7 +54,7 @@ func Open(o Options) (*Observer, error) {
 	if o.Flows == 0 {
 		o.Flows = 1 << 16
 	}
-	ob := &Observer{clock: o.Clock, home: home, ports: map[hwif.Ifindex]link.Link{}}
+	ob := &Observer{clock: o.Clock, home: home, ports: map[hwif.Ifindex][]link.Link{}}
 	modes := []Mode{o.Mode}
 	if o.Mode == Auto {
 		modes = []Mode{TCX, Tracepoint}
@@ -120,22 +122,32 @@ func monotonic() flow.Time {
 	return flow.Time(ts.Nano())
 }
 
-// Ask wants to be told of the next packet of each direction that leaves.
+// tries is how many packets may leave before one is told of whose way in was not seen.
+const tries = 8
+
+// Ask wants to be told of the next packet of each direction that leaves, and how it
+// came in.
 func (o *Observer) Ask(orig, reply []flow.Tuple) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.asks, o.vals = o.asks[:0], o.vals[:0]
+	o.asks, o.vals, o.ways, o.ins = o.asks[:0], o.vals[:0], o.ways[:0], o.ins[:0]
 	for i := range orig {
 		o.asks = append(o.asks, directionOf(&orig[i], flow.Orig))
 	}
 	for i := range reply {
 		o.asks = append(o.asks, directionOf(&reply[i], flow.Reply))
 	}
-	for range o.asks {
-		o.vals = append(o.vals, bpfTally{Wanted: 1, Told: 1})
+	for i := range o.asks {
+		o.vals = append(o.vals, bpfTally{Wanted: tries, Told: 1})
+		way := o.asks[i].Tuple
+		way.Dir = 0
+		o.ways, o.ins = append(o.ways, way), append(o.ins, bpfEntry{})
 	}
 	if len(o.asks) == 0 || o.coll == nil {
 		return nil
+	}
+	if _, err := o.coll.Maps[bpfMapEntries].BatchUpdate(o.ways, o.ins, nil); err != nil {
+		return &Error{Hook: "entries", Err: err, Text: "asking for a packet"}
 	}
 	_, err := o.coll.Maps[bpfMapTallies].BatchUpdate(o.asks, o.vals, nil)
 	if err != nil {
@@ -260,10 +272,8 @@ func (o *Observer) release() {
 	if o.ring != nil {
 		o.ring.Close()
 	}
-	for i, l := range o.ports {
-		if l != nil {
-			l.Close()
-		}
+	for i, ls := range o.ports {
+		closeAll(ls)
 		delete(o.ports, i)
 	}
 	for _, l := range o.fixed {

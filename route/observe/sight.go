@@ -46,8 +46,19 @@ type Sight struct {
 	EthSrc     hwif.MAC
 	TTL        uint8 // TTL or hop limit, as it leaves
 	TOS        uint8
+	Came       Came
+	Altered    bool // of Left: its addresses or ports are not those that conntrack makes of them
 	Kind       Kind
 	Dir        flow.Dir
+}
+
+// Came is how a packet came in by a port, before anything was decided about it.
+type Came struct {
+	Port   hwif.Ifindex // 0 when none of its direction was seen to come in by one
+	VLAN   hwif.VLAN
+	TTL    uint8
+	TOS    uint8
+	Paired bool // it is this very packet; else an earlier one of the same direction
 }
 
 // Orig and Reply are the connection's tuples.
@@ -78,10 +89,16 @@ func decode(raw []byte, s *Sight) (ok bool) {
 		Own: tupleOf(&r.Own), Other: tupleOf(&r.Other), At: flow.Time(r.At), Packets: r.Packets,
 		In: hwif.Ifindex(r.In), Out: hwif.Ifindex(r.Out), Mark: r.Mark, CTMark: r.CtMark, Status: r.Status,
 		VLANProto: r.VlanProto, EthDst: r.EthDst, EthSrc: r.EthSrc,
-		TTL: r.Ttl, TOS: r.Tos, Kind: Kind(r.Kind), Dir: flow.Dir(r.Own.Tuple.Dir & 1),
+		TTL: r.Ttl, TOS: r.Tos, Altered: r.Altered != 0, Kind: Kind(r.Kind), Dir: flow.Dir(r.Own.Tuple.Dir & 1),
 	}
 	if r.VlanProto != 0 {
 		s.VLAN, s.PCP = hwif.VLAN(r.VlanTci&0xfff), uint8(r.VlanTci>>13)
+	}
+	if r.Came.At != 0 {
+		s.Came = Came{Port: hwif.Ifindex(r.Came.In), TTL: r.Came.Ttl, TOS: r.Came.Tos, Paired: r.Paired != 0}
+		if r.Came.VlanProto != 0 {
+			s.Came.VLAN = hwif.VLAN(r.Came.VlanTci & 0xfff)
+		}
 	}
 	if s.Kind == Alone {
 		s.Other = s.Own.Reversed()

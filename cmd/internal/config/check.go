@@ -89,6 +89,9 @@ func (c *Config) policyFlaws() []flaw {
 			out.add(pair.key, "has bits 0x%x in common with policy.mark_%s; a mark with them would say two things", both, pair.name)
 		}
 	}
+	if p.Life != 0 {
+		out.within("policy.life", p.Life, 10*time.Second, 24*time.Hour)
+	}
 	out.oneOf("policy.untracked", p.Untracked, "off", "pinned", "on")
 	out.within("policy.untracked_life", p.UntrackedLife, 10*time.Second, time.Hour)
 	between(&out, "policy.drop_packets", p.DropPackets, 0, 1_000_000_000)

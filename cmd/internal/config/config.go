@@ -32,6 +32,7 @@ type Policy struct {
 	MinPackets    uint64        `yaml:"min_packets"`
 	MinAge        time.Duration `yaml:"min_age"`
 	Ceiling       int           `yaml:"ceiling"`
+	Life          time.Duration `yaml:"life"`
 	Untracked     string        `yaml:"untracked"`
 	UntrackedLife time.Duration `yaml:"untracked_life"`
 	MarkOffload   uint32        `yaml:"mark_offload"`

@@ -17,7 +17,7 @@ import (
 func TestDefault(t *testing.T) {
 	want := &Config{
 		NIC:       NIC{Driver: "xdp", Ports: []string{}, Count: time.Second, Settings: map[string]string{}},
-		Policy:    Policy{Name: "threshold", MinPackets: 16, MinAge: time.Second, Untracked: "off", UntrackedLife: 5 * time.Minute, DropLife: 10 * time.Second, DropCeiling: 1024, Ruleset: "relearn", Idle: 30 * time.Second},
+		Policy:    Policy{Name: "threshold", MinPackets: 16, MinAge: time.Second, Life: 10 * time.Minute, Untracked: "off", UntrackedLife: 5 * time.Minute, DropLife: 10 * time.Second, DropCeiling: 1024, Ruleset: "relearn", Idle: 30 * time.Second},
 		Conntrack: Conntrack{Events: true, Acct: true, ReceiveBuffer: 64 << 20, Relist: 5 * time.Second},
 		Route:     Route{Observer: "auto", Recheck: 30 * time.Second},
 		API:       API{Socket: "/run/shunt/shuntd.sock"},

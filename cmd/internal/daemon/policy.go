@@ -14,7 +14,12 @@ func engineOptions(cfg *config.Config, from *sources) offload.Options {
 	if p.DropPackets == 0 {
 		ceiling = 0
 	}
+	life := p.Life
+	if !from.seeing {
+		life = 0 // the tables would say the same again
+	}
 	return offload.Options{
+		Life:      life,
 		Marks:     offload.Marks{Offload: p.MarkOffload, Never: p.MarkNever, Drop: p.MarkDrop},
 		Untracked: offload.Untracked{Pinned: p.Untracked != "off", All: p.Untracked == "on", Life: p.UntrackedLife},
 		DropLife:  p.DropLife, DropCeiling: ceiling,

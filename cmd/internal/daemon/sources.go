@@ -19,6 +19,7 @@ import (
 type sources struct {
 	tracker  offload.Tracker
 	resolver offload.Resolver
+	seeing   bool                        // packets are watched
 	timeouts func() (tcp, udp uint32)    // the kernel's full time-outs, seconds
 	stats    func(*metrics.Sources)      // adds what the sources count
 	notes    []string                    // for the operator, beside the device's own
@@ -51,7 +52,7 @@ func kernelSources(cfg *config.Config, driver string, ob *observe.Observer, clk 
 		return nil, errors.Join(fmt.Errorf("open route: %w", err), ct.Close())
 	}
 	return &sources{
-		tracker: ct, resolver: rt,
+		tracker: ct, resolver: rt, seeing: ob != nil,
 		timeouts: func() (uint32, uint32) { t := ct.Timeouts(); return t.TCPEstablished, t.UDPStream },
 		stats: func(m *metrics.Sources) {
 			m.Conntrack, m.Route = ct.Stats, rt.Stats

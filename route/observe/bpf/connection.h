@@ -2,7 +2,7 @@
 /* The connection that a packet belongs to. */
 #pragma once
 
-#include "sight.h"
+#include "packet.h"
 
 static __always_inline struct nf_conn *conn_of(const struct sk_buff *skb, int *reply)
 {

@@ -2,7 +2,7 @@
 /* Looks at forwarded packets on their way out of a port, when nothing about them
  * is undecided any more, and at those that netfilter drops. It changes nothing. */
 #include "connection.h"
-#include "untracked.h"
+#include "entering.h"
 
 char gpl[] SEC("license") = "GPL";
 
@@ -11,46 +11,46 @@ const struct report *report_type __attribute__((unused));
 
 static __always_inline void tag_of(struct report *r, const struct sk_buff *skb, const __u8 *frame)
 {
-	const struct sk_buff___before_6_2 *old = (const void *)skb;
 	__u16 words[2];
-	int beside;
 
-	if (bpf_core_field_exists(old->vlan_present))
-		beside = BPF_CORE_READ_BITFIELD_PROBED(old, vlan_present);
-	else
-		beside = BPF_CORE_READ(skb, vlan_all) != 0;
-	if (beside) {
-		r->vlan_tci = BPF_CORE_READ(skb, vlan_tci);
-		r->vlan_proto = bpf_ntohs(BPF_CORE_READ(skb, vlan_proto));
+	if (beside(skb, &r->vlan_proto, &r->vlan_tci) || bpf_probe_read_kernel(words, sizeof(words), frame + 12))
 		return;
-	}
-	if (bpf_probe_read_kernel(words, sizeof(words), frame + 12))
-		return;
-	if (words[0] == bpf_htons(0x8100) || words[0] == bpf_htons(0x88a8)) {
+	if (is_tag(bpf_ntohs(words[0]))) {
 		r->vlan_proto = bpf_ntohs(words[0]);
 		r->vlan_tci = bpf_ntohs(words[1]);
 	}
 }
 
-static __always_inline void ttl_of(struct report *r, const struct sk_buff *skb)
+static __always_inline int same(const void *a, const void *b, int words)
 {
-	const unsigned char *l3 = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
-	__u8 head[10];
+	const __u32 *x = a, *y = b;
+	__u32 differ = 0;
+	int i;
 
-	if (bpf_probe_read_kernel(head, sizeof(head), l3))
+	for (i = 0; i < words; i++)
+		differ |= x[i] ^ y[i];
+	return !differ;
+}
+
+/* headers_left compares the headers of a packet that leaves with what conntrack makes of
+ * them: the other direction's tuple, turned round. */
+static __always_inline void headers_left(struct report *r, const struct sk_buff *skb)
+{
+	const struct tuple *o = &r->other.tuple;
+	struct headers h = {};
+
+	if (!headers_of(&h, network(skb)))
 		return;
-	if (head[0] >> 4 == 4) {
-		r->tos = head[1];
-		r->ttl = head[8];
-	} else {
-		r->tos = head[0] << 4 | head[1] >> 4;
-		r->ttl = head[7];
-	}
+	r->ttl = h.ttl;
+	r->tos = h.tos;
+	if (r->kind == LEFT)
+		r->altered = h.tuple.sport != o->dport || h.tuple.dport != o->sport ||
+			     !same(h.tuple.src, o->dst, 4) || !same(h.tuple.dst, o->src, 4);
 }
 
 /* tell sends word of a packet. Without room it says so by 0. */
 static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn *ct, int reply,
-				const struct direction *own, __u8 kind, __u32 out, __u64 packets)
+				const struct direction *own, __u8 kind, __u32 out, __u64 packets, const struct entry *came)
 {
 	struct report *r = bpf_ringbuf_reserve(&reports, sizeof(*r), 0);
 	struct seen *s = seen();
@@ -75,7 +75,11 @@ static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn 
 		r->status = BPF_CORE_READ(ct, status);
 	}
 	r->kind = kind;
-	ttl_of(r, skb);
+	headers_left(r, skb);
+	if (came) {
+		r->came = *came;
+		r->paired = came->skb == (unsigned long)skb;
+	}
 	if (kind != DROPPED) {
 		frame = BPF_CORE_READ(skb, data);
 		bpf_probe_read_kernel(r->eth_dst, 12, frame);
@@ -101,22 +105,27 @@ static __always_inline __u64 packets_in(const struct sk_buff *skb)
 	return segs ? segs : 1;
 }
 
-/* passes takes back what was counted against a direction: one of which some packets
- * pass, as by a rule with a limit, is not one that netfilter drops. */
-static __always_inline void passes(const struct direction *d)
+/* alone fills d with the tuple of a packet that conntrack was told to leave alone. It
+ * has no NAT, so it leaves with what it came with, unless the ruleset wrote into it:
+ * only one that was seen coming in just so is one. Packets that conntrack calls invalid
+ * are none of these: theirs is no ctinfo at all. */
+static __always_inline int alone(struct direction *d, const struct sk_buff *skb)
 {
-	struct dropped *n = bpf_map_lookup_elem(&drops, d);
+	struct headers h = {};
+	struct entry *e;
 
-	if (n) {
-		n->since = bpf_ktime_get_ns();
-		n->packets = 0;
-	}
+	if ((BPF_CORE_READ(skb, _nfct) & NFCT_INFOMASK) != IP_CT_UNTRACKED || !headers_of(&h, network(skb)))
+		return 0;
+	d->tuple = h.tuple;
+	e = entry_of(&d->tuple);
+	return e && e->skb == (unsigned long)skb;
 }
 
 static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 {
 	struct direction d = {};
 	struct tally *t, fresh = {};
+	struct entry *came;
 	struct nf_conn *ct;
 	struct seen *s = seen();
 	int reply;
@@ -130,8 +139,6 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 		return;
 	if (s)
 		s->packets++;
-	if (drop_threshold)
-		passes(&d);
 	t = bpf_map_lookup_elem(&tallies, &d);
 	if (!t) {
 		bpf_map_update_elem(&tallies, &d, &fresh, BPF_NOEXIST);
@@ -140,9 +147,16 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 			return;
 	}
 	__sync_fetch_and_add(&t->packets, packets_in(skb));
+	if (drop_threshold)
+		t->at = bpf_ktime_get_ns();
 	if (!t->wanted && (t->told || !threshold || t->packets < threshold))
 		return;
-	if (tell(skb, ct, reply, &d, ct ? LEFT : ALONE, out, t->packets)) {
+	came = entry_of(&d.tuple);
+	if (t->wanted > 1 && (!came || came->skb != (unsigned long)skb)) {
+		t->wanted--; /* one whose way in was seen says more */
+		return;
+	}
+	if (tell(skb, ct, reply, &d, ct ? LEFT : ALONE, out, t->packets, came)) {
 		t->wanted = 0;
 		t->told = 1;
 	}
@@ -158,6 +172,17 @@ int port_leaves(struct __sk_buff *ctx)
 	return TCX_NEXT;
 }
 
+SEC("tcx/ingress")
+int port_enters(struct __sk_buff *ctx)
+{
+	const struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+	__u16 proto = 0, tci = 0;
+
+	beside(skb, &proto, &tci);
+	came(skb, network(skb), ctx->ifindex, proto, tci);
+	return TCX_NEXT;
+}
+
 /* Elsewhere: every device's transmissions pass here, behind the queueing
  * discipline (xmit_one, net/core/dev.c). */
 SEC("tp_btf/net_dev_start_xmit")
@@ -170,12 +195,38 @@ int BPF_PROG(any_leaves, const struct sk_buff *skb, const struct net_device *dev
 	return 0;
 }
 
+/* And receptions (__netif_receive_skb_core), the data at what follows the Ethernet
+ * header: a tag may still be there. */
+SEC("tp_btf/netif_receive_skb")
+int BPF_PROG(any_enters, const struct sk_buff *skb)
+{
+	const unsigned char *l3 = BPF_CORE_READ(skb, data);
+	const struct net_device *dev = BPF_CORE_READ(skb, dev);
+	__u32 in = BPF_CORE_READ(dev, ifindex);
+	__u16 proto = 0, tci = 0, words[2];
+
+	if (!bpf_map_lookup_elem(&ports, &in) || !ours(dev))
+		return 0;
+	if (is_tag(bpf_ntohs(BPF_CORE_READ(skb, protocol)))) {
+		if (bpf_probe_read_kernel(words, sizeof(words), l3))
+			return 0;
+		proto = bpf_ntohs(BPF_CORE_READ(skb, protocol));
+		tci = bpf_ntohs(words[0]);
+		l3 += 4;
+	} else {
+		beside(skb, &proto, &tci);
+	}
+	came(skb, l3, in, proto, tci);
+	return 0;
+}
+
 /* The packet's way ended in netfilter. */
 SEC("tp_btf/kfree_skb")
 int BPF_PROG(drop, const struct sk_buff *skb, void *location, enum skb_drop_reason reason)
 {
 	struct dropped *d, fresh = {};
 	struct direction own = {};
+	struct tally *t;
 	const struct net_device *dev;
 	struct nf_conn *ct;
 	__u64 now, before;
@@ -199,12 +250,15 @@ int BPF_PROG(drop, const struct sk_buff *skb, void *location, enum skb_drop_reas
 		if (!d)
 			return 0;
 	}
-	if (now - d->since > DROP_WINDOW) {
+	/* A direction of which some pass, as by a rule with a limit, is not one that
+	 * netfilter drops. */
+	t = bpf_map_lookup_elem(&tallies, &own);
+	if (now - d->since > DROP_WINDOW || (t && now - t->at < DROP_WINDOW)) {
 		d->since = now;
 		d->packets = 0;
 	}
 	before = __sync_fetch_and_add(&d->packets, packets_in(skb));
 	if (before < drop_threshold && d->packets >= drop_threshold)
-		tell(skb, ct, reply, &own, DROPPED, 0, d->packets);
+		tell(skb, ct, reply, &own, DROPPED, 0, d->packets, NULL);
 	return 0;
 }

@@ -26,8 +26,20 @@ struct direction {
 
 struct tally {
 	__u64 packets;
-	__u32 wanted; /* the next packet is to be told of */
+	__u64 at;     /* ns, when the last one left; kept while drops are looked at */
+	__u32 wanted; /* a packet is to be told of: this one, or one of so many that was seen coming in */
 	__u32 told;
+};
+
+/* How packets of a direction came in last. */
+struct entry {
+	__u64 skb; /* which one it was */
+	__u64 at;  /* ns; 0 while none has come */
+	__u32 in;  /* the port */
+	__u16 vlan_tci;
+	__u16 vlan_proto;
+	__u8 ttl, tos;
+	__u8 pad[6];
 };
 
 struct dropped {
@@ -56,7 +68,10 @@ struct report {
 	__u8 eth_dst[6], eth_src[6];
 	__u8 ttl, tos; /* as it leaves */
 	__u8 kind;
-	__u8 pad[5];
+	__u8 altered;  /* it leaves with other addresses or ports than conntrack's */
+	__u8 paired;   /* came is of this very packet, not of one before it */
+	__u8 pad[3];
+	struct entry came;
 };
 
 /* Counts since the start. */
@@ -72,6 +87,14 @@ struct {
 	__type(value, struct tally);
 	__uint(max_entries, 1 << 16);
 } tallies SEC(".maps");
+
+/* By the tuple as it arrives, with dir 0. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__type(key, struct tuple);
+	__type(value, struct entry);
+	__uint(max_entries, 1 << 16);
+} entries SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
