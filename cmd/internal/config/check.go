@@ -100,6 +100,12 @@ func (c *Config) policyFlaws() []flaw {
 	if p.DropPackets > 0 && p.DropCeiling == 0 {
 		out.add("policy.drop_ceiling", "is 0, so no flow would be dropped; set policy.drop_packets to 0 to turn it off")
 	}
+	if c.Route.Observer == "off" {
+		for _, key := range p.Watching() {
+			out.add(key, "needs packets to be seen, but route.observer is \"off\"; set route.observer to auto, or %s to %s",
+				key, map[string]string{"policy.untracked": `"off"`, "policy.drop_packets": "0"}[key])
+		}
+	}
 	out.oneOf("policy.ruleset", p.Ruleset, "relearn", "flush", "keep")
 	out.within("policy.idle", p.Idle, 5*time.Second, time.Hour)
 	if p.Idle > 0 && c.NIC.Count > 0 && p.Idle < 3*c.NIC.Count {

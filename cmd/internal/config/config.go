@@ -45,6 +45,18 @@ type Policy struct {
 	Idle          time.Duration `yaml:"idle"`
 }
 
+// Watching names the keys that are set and have no effect unless packets are seen.
+func (p *Policy) Watching() []string {
+	var keys []string
+	if p.Untracked != "off" {
+		keys = append(keys, "policy.untracked")
+	}
+	if p.DropPackets > 0 {
+		keys = append(keys, "policy.drop_packets")
+	}
+	return keys
+}
+
 // Conntrack is how the kernel's connections are followed.
 type Conntrack struct {
 	Events        bool          `yaml:"events"`

@@ -37,6 +37,9 @@ func openObserver(cfg *config.Config, clk clock, log *slog.Logger) (*observe.Obs
 // thresholds tells the observer from when on it is to speak up, and of what.
 func (d *daemon) thresholds(old, cfg *config.Config) error {
 	if d.observer == nil {
+		for _, key := range cfg.Policy.Watching() {
+			d.log.Warn("this key has no effect: no observer sees packets", "key", key)
+		}
 		return nil
 	}
 	if err := d.observer.SetThreshold(heavyAt(&cfg.Policy)); err != nil {
