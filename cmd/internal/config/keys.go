@@ -39,7 +39,7 @@ func keysOf(typ reflect.Type, key string, sections bool) []string {
 func nearest(key string) string {
 	all := keysOf(reflect.TypeFor[Config](), "", true)
 	section, last := cut(key)
-	best, least := "", 1+min(max(2, len(last)/3), len(last)-1)
+	best, least := "", 1+min(max(2, len(last)/3), len(last)/2)
 	for _, k := range all {
 		s, l := cut(k)
 		d := distance(last, l)

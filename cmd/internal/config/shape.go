@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"strings"
 	"time"
@@ -72,7 +73,11 @@ func (f *File) value(p *ast.MappingValueNode, key string, typ reflect.Type) []er
 		if v, neg := i.Value.(int64); neg && v < 0 {
 			return wrong("a number from 0 up")
 		}
-		if v, big := i.Value.(uint64); big && v > 1<<62 {
+		v, big := i.Value.(uint64)
+		switch {
+		case typ.Kind() == reflect.Uint32 && big && v > math.MaxUint32:
+			return wrong("a number from 0 to 0xffffffff")
+		case big && v > 1<<62:
 			return wrong("a smaller number")
 		}
 	}

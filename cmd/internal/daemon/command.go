@@ -170,7 +170,11 @@ func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 	if cfg.NIC.Driver == simDriver && len(cfg.NIC.Ports) == 0 {
 		cfg.NIC.Ports = scriptedPorts()
 	}
-	if cmd.Flags().Changed("story") {
+	var unknown error
+	if cfg.NIC.Driver != "" {
+		unknown = knownDriver(cfg.NIC.Driver)
+	}
+	if cmd.Flags().Changed("story") && unknown == nil {
 		if cfg.NIC.Driver != simDriver {
 			return nil, fmt.Errorf("--story plays on a router in memory, and driver %s works on this host; use --nic sim", cfg.NIC.Driver)
 		}
@@ -178,7 +182,7 @@ func (f *flags) load(cmd *cobra.Command) (*config.Config, error) {
 			return nil, fmt.Errorf("--story is %s; allowed: %s to %s", f.story, shortestStory, longestStory)
 		}
 	}
-	return cfg, cfg.Check(file)
+	return cfg, errors.Join(unknown, cfg.Check(file))
 }
 
 func trimmed(in []string) []string {

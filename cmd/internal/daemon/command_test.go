@@ -65,6 +65,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"--config", empty, "--check"}, "shuntd: nic.ports: names no port; say --ports eth0,eth1 or set it in the file\n"},
 		{[]string{"--config", empty, "--check", "--ports", "lo,lo"}, "shuntd: nic.ports: lo forwards nothing; name the interfaces between which packets are forwarded\nnic.ports: lo is named twice\n"},
 		{[]string{"--config", empty, "--check", "--nic", "mlx9", "--ports", "a,b"}, "shuntd: nic.driver: there is no driver \"mlx9\"; there are: auto, mlx5, ice, nfp, flower, xdp, sim\n"},
+		{[]string{"--config", empty, "--check", "--nic", "bogus"}, "shuntd: nic.driver: there is no driver \"bogus\"; there are: auto, mlx5, ice, nfp, flower, xdp, sim\nnic.ports: names no port; say --ports eth0,eth1 or set it in the file\n"},
 		{[]string{"--config", empty, "--check", "--nic", "mlx5", "--ports", "dmn-none0"}, "shuntd: " + gone},
 		{[]string{"--config", empty, "--check", "--nic", "bnxt", "--ports", "lo0"}, "shuntd: nic.ports: lo0 is not there; ip -br link lists the interfaces that are\n"},
 		{[]string{"--config", empty, "--check", "--nic", "auto", "--ports", "dmn-none0"}, "shuntd: " + gone},

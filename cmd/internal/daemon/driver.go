@@ -15,12 +15,11 @@ import (
 // flower looks whether the ports are theirs. It changes nothing.
 func driverOf(ctx context.Context, cfg *config.Config) (hwif.Driver, error) {
 	name := cfg.NIC.Driver
+	if err := knownDriver(name); err != nil {
+		return nil, err
+	}
 	if !card.IsFlower(name) {
-		driver, err := card.ByName(name)
-		if err != nil {
-			return nil, &config.Error{Key: "nic.driver", Text: err.Error()}
-		}
-		return driver, nil
+		return card.ByName(name)
 	}
 	if f, ok := card.Flower(name); ok && f.Profile.Refuse != "" {
 		return nil, &config.Error{Key: "nic.driver", Text: name + " is recognised and not used: " + f.Profile.Refuse}
@@ -40,6 +39,17 @@ func driverOf(ctx context.Context, cfg *config.Config) (hwif.Driver, error) {
 	}
 	driver, _ := card.Flower(name)
 	return driver, unfit(driver, ports)
+}
+
+// knownDriver refuses a word that is no driver's.
+func knownDriver(name string) error {
+	if name == card.Auto {
+		return nil
+	}
+	if _, err := card.ByName(name); err != nil {
+		return &config.Error{Key: "nic.driver", Text: err.Error()}
+	}
+	return nil
 }
 
 // unfit names each port that the driver cannot take.
