@@ -36,8 +36,9 @@ func (c *conn) dir(t flow.Tuple) flow.Dir {
 	return flow.Reply
 }
 
-// tell posts what conntrack's socket would: counters and start time stand in
-// listings and DESTROY only.
+// tell posts what conntrack's socket would: counters stand in listings and DESTROY
+// only. A start time, which is of the day, stands nowhere, as by the kernel's default
+// (nf_conntrack_timestamp=0): this clock knows no day.
 func (k *Kernel) tell(kind flow.ConnKind, c *conn) {
 	k.post(flow.SourceConntrack, flow.Conns{k.message(kind, c)})
 }
@@ -56,9 +57,9 @@ func (k *Kernel) message(kind flow.ConnKind, c *conn) flow.Conn {
 		e.Has |= flow.HasMark
 	}
 	if kind == flow.ConnListed || kind == flow.ConnDestroy {
-		e.Has |= flow.HasCounters | flow.HasStart
+		e.Has |= flow.HasCounters
 	} else {
-		e.Packets, e.Bytes, e.Start = [2]uint64{}, [2]uint64{}, 0
+		e.Packets, e.Bytes = [2]uint64{}, [2]uint64{}
 	}
 	return flow.Conn{Kind: kind, Entry: e, At: now}
 }
@@ -68,7 +69,7 @@ func (k *Kernel) create(orig, reply flow.Tuple) *conn {
 	now := k.clock.Now()
 	k.lastID++
 	c := &conn{created: now}
-	c.entry = flow.Entry{Orig: orig, Reply: reply, ID: k.lastID, Start: uint64(now), Status: flow.StatusConfirmed}
+	c.entry = flow.Entry{Orig: orig, Reply: reply, ID: k.lastID, Status: flow.StatusConfirmed}
 	if reply.Dst != orig.Src || reply.DstPort != orig.SrcPort {
 		c.entry.Status |= flow.StatusSrcNAT | flow.StatusSrcNATDone
 	}

@@ -116,12 +116,17 @@ func (r *running) end(t *testing.T) {
 
 func client(t *testing.T, socket string) shuntv1.AgentServiceClient {
 	t.Helper()
+	return shuntv1.NewAgentServiceClient(dial(t, socket))
+}
+
+func dial(t *testing.T, socket string) *grpc.ClientConn {
+	t.Helper()
 	conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return shuntv1.NewAgentServiceClient(conn)
+	return conn
 }
 
 // TestStory runs the whole program on the router in memory: flows go into the
@@ -138,6 +143,7 @@ func TestStory(t *testing.T) {
 		s, err := api.GetStats(t.Context(), &shuntv1.GetStatsRequest{})
 		return err == nil && s.GetStats().GetRulesInHw() > 0
 	})
+	aged(t, cfg.API.Socket)
 	devs, err := api.ListDevices(t.Context(), &shuntv1.ListDevicesRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -161,6 +167,24 @@ func TestStory(t *testing.T) {
 	}
 	if _, err := os.Stat(cfg.API.Socket); err == nil {
 		t.Error("the socket was left behind")
+	}
+}
+
+// aged holds the age of every flow to this test's own.
+func aged(t *testing.T, socket string) {
+	t.Helper()
+	s, err := shuntv1.NewFlowServiceClient(dial(t, socket)).ListFlows(t.Context(), &shuntv1.ListFlowsRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := s.Recv()
+	if err != nil || len(m.GetFlows()) == 0 {
+		t.Fatalf("no flows: %v", err)
+	}
+	for _, f := range m.GetFlows() {
+		if age := time.Since(f.GetCreatedAt().AsTime()); age < 0 || age > patience {
+			t.Errorf("flow %d is %s old", f.GetUid(), age)
+		}
 	}
 }
 
