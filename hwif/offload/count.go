@@ -45,8 +45,12 @@ func (e *Engine) count(s *flow.Stay, dir uint8, c hwif.Counter) bool {
 	}
 	s.NIC[dir].Packets += packets
 	s.NIC[dir].Bytes += bytes
-	e.stats.NICPath.Packets += packets
-	e.stats.NICPath.Bytes += bytes
+	path := &e.stats.NICPath
+	if s.Verdict == flow.Drop {
+		path = &e.stats.NICDrops
+	}
+	path.Packets += packets
+	path.Bytes += bytes
 	*last = c
 	s.Moved = e.now
 	return true

@@ -119,6 +119,7 @@ type Stats struct {
 	Own        uint64        // reserved for the source: own changes ignored
 	KernelPath hwif.Counter  // forwarded by the kernel, of flows known to the engine
 	NICPath    hwif.Counter  // forwarded by hardware
+	NICDrops   hwif.Counter  // dropped by hardware, and in neither of the two above
 	RulesInHW  int
 	RuleLimit  int       // sum over devices, 0 if unknown
 	Ghosts     uint64    // rules of ours without a flow, removed

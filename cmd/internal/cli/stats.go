@@ -50,6 +50,9 @@ func (a *app) printStats(w io.Writer, r *pb.GetStatsResponse) {
 	line("hardware", fmt.Sprintf("%s rules, %d installed, %d adopted, %d ghosts removed",
 		occupancy(st.GetRulesInHw(), st.GetRulesLimit()), st.GetInstalls(), st.GetAdopted(), st.GetGhosts()))
 	line("forwarded", forwarded(st.GetNic(), st.GetKernel()))
+	if d := st.GetNicDrops(); d.GetPackets() > 0 {
+		line("dropped", fmt.Sprintf("NIC %s packets %s bytes", count(d.GetPackets()), count(d.GetBytes())))
+	}
 	line("software", tally(st.GetNotOffloaded(), func(c *pb.ReasonCount) string { return word(c.GetReason(), "REASON_") }))
 	line("removed", tally(st.GetRemovals(), removalText))
 	if n := st.GetRulesets(); n > 0 {

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func numbered() *offload.Stats {
 	s := &offload.Stats{
 		Installs: 1001, KernelPath: hwif.Counter{Packets: 1002, Bytes: 1003}, NICPath: hwif.Counter{Packets: 1004, Bytes: 1005},
+		NICDrops:  hwif.Counter{Packets: 1013, Bytes: 1014},
 		RulesInHW: 1006, RuleLimit: 1007, Ghosts: 1008, Adopted: 1009, Tracked: 1010, Pins: 1011, Denials: 1012, Paused: true,
 		Synced: [2]bool{true, false},
 	}

@@ -55,7 +55,7 @@ func joins(ports []hwif.Port, to []hwif.Ifindex) *pb.Joins {
 
 func (c *converter) stats(st *offload.Stats) *pb.Stats {
 	out := &pb.Stats{
-		Installs: st.Installs, Kernel: counter(st.KernelPath), Nic: counter(st.NICPath),
+		Installs: st.Installs, Kernel: counter(st.KernelPath), Nic: counter(st.NICPath), NicDrops: counter(st.NICDrops),
 		RulesInHw: uint32(st.RulesInHW), RulesLimit: uint32(st.RuleLimit), Ghosts: st.Ghosts, Adopted: st.Adopted,
 		Tracked: uint32(st.Tracked), Latency: histogram(&st.Latency),
 		Rulesets: st.Rulesets, Pins: uint32(st.Pins), Denials: uint32(st.Denials), Paused: st.Paused,

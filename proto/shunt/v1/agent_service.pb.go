@@ -285,7 +285,9 @@ type Stats struct {
 	// Conntrack events by what they said: "new", "update", "destroy", "listed".
 	Events []*EventCount `protobuf:"bytes,19,rep,name=events,proto3" json:"events,omitempty"`
 	// Changes of netfilter's rules that were heard of.
-	Rulesets      uint64 `protobuf:"varint,20,opt,name=rulesets,proto3" json:"rulesets,omitempty"`
+	Rulesets uint64 `protobuf:"varint,20,opt,name=rulesets,proto3" json:"rulesets,omitempty"`
+	// Dropped by hardware; not in nic.
+	NicDrops      *Counter `protobuf:"bytes,21,opt,name=nic_drops,json=nicDrops,proto3" json:"nic_drops,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -458,6 +460,13 @@ func (x *Stats) GetRulesets() uint64 {
 		return x.Rulesets
 	}
 	return 0
+}
+
+func (x *Stats) GetNicDrops() *Counter {
+	if x != nil {
+		return x.NicDrops
+	}
+	return nil
 }
 
 // StateCount counts flows in one state.
@@ -1083,7 +1092,7 @@ const file_shunt_v1_agent_service_proto_rawDesc = "" +
 	"\binstance\x18\x04 \x01(\tR\binstance\x129\n" +
 	"\n" +
 	"started_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartedAt\x12\x16\n" +
-	"\x06paused\x18\x06 \x01(\tR\x06paused\"\xf3\x05\n" +
+	"\x06paused\x18\x06 \x01(\tR\x06paused\"\xa3\x06\n" +
 	"\x05Stats\x12*\n" +
 	"\x05flows\x18\x01 \x03(\v2\x14.shunt.v1.StateCountR\x05flows\x12:\n" +
 	"\rnot_offloaded\x18\x02 \x03(\v2\x15.shunt.v1.ReasonCountR\fnotOffloaded\x120\n" +
@@ -1107,7 +1116,8 @@ const file_shunt_v1_agent_service_proto_rawDesc = "" +
 	"\adenials\x18\x11 \x01(\rR\adenials\x12\x16\n" +
 	"\x06paused\x18\x12 \x01(\bR\x06paused\x12,\n" +
 	"\x06events\x18\x13 \x03(\v2\x14.shunt.v1.EventCountR\x06events\x12\x1a\n" +
-	"\brulesets\x18\x14 \x01(\x04R\brulesets\"I\n" +
+	"\brulesets\x18\x14 \x01(\x04R\brulesets\x12.\n" +
+	"\tnic_drops\x18\x15 \x01(\v2\x11.shunt.v1.CounterR\bnicDrops\"I\n" +
 	"\n" +
 	"StateCount\x12%\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x0f.shunt.v1.StateR\x05state\x12\x14\n" +
@@ -1206,26 +1216,27 @@ var file_shunt_v1_agent_service_proto_depIdxs = []int32{
 	18, // 12: shunt.v1.Stats.nic:type_name -> shunt.v1.Counter
 	11, // 13: shunt.v1.Stats.latency:type_name -> shunt.v1.Histogram
 	9,  // 14: shunt.v1.Stats.events:type_name -> shunt.v1.EventCount
-	19, // 15: shunt.v1.StateCount.state:type_name -> shunt.v1.State
-	20, // 16: shunt.v1.ReasonCount.reason:type_name -> shunt.v1.Reason
-	21, // 17: shunt.v1.CauseCount.cause:type_name -> shunt.v1.Cause
-	11, // 18: shunt.v1.CauseCount.latency:type_name -> shunt.v1.Histogram
-	22, // 19: shunt.v1.ErrorCount.kind:type_name -> shunt.v1.ErrorKind
-	23, // 20: shunt.v1.Histogram.bounds:type_name -> google.protobuf.Duration
-	23, // 21: shunt.v1.Histogram.sum:type_name -> google.protobuf.Duration
-	0,  // 22: shunt.v1.AgentService.ListDevices:input_type -> shunt.v1.ListDevicesRequest
-	2,  // 23: shunt.v1.AgentService.GetStats:input_type -> shunt.v1.GetStatsRequest
-	12, // 24: shunt.v1.AgentService.Pause:input_type -> shunt.v1.PauseRequest
-	14, // 25: shunt.v1.AgentService.Resume:input_type -> shunt.v1.ResumeRequest
-	1,  // 26: shunt.v1.AgentService.ListDevices:output_type -> shunt.v1.ListDevicesResponse
-	3,  // 27: shunt.v1.AgentService.GetStats:output_type -> shunt.v1.GetStatsResponse
-	13, // 28: shunt.v1.AgentService.Pause:output_type -> shunt.v1.PauseResponse
-	15, // 29: shunt.v1.AgentService.Resume:output_type -> shunt.v1.ResumeResponse
-	26, // [26:30] is the sub-list for method output_type
-	22, // [22:26] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	18, // 15: shunt.v1.Stats.nic_drops:type_name -> shunt.v1.Counter
+	19, // 16: shunt.v1.StateCount.state:type_name -> shunt.v1.State
+	20, // 17: shunt.v1.ReasonCount.reason:type_name -> shunt.v1.Reason
+	21, // 18: shunt.v1.CauseCount.cause:type_name -> shunt.v1.Cause
+	11, // 19: shunt.v1.CauseCount.latency:type_name -> shunt.v1.Histogram
+	22, // 20: shunt.v1.ErrorCount.kind:type_name -> shunt.v1.ErrorKind
+	23, // 21: shunt.v1.Histogram.bounds:type_name -> google.protobuf.Duration
+	23, // 22: shunt.v1.Histogram.sum:type_name -> google.protobuf.Duration
+	0,  // 23: shunt.v1.AgentService.ListDevices:input_type -> shunt.v1.ListDevicesRequest
+	2,  // 24: shunt.v1.AgentService.GetStats:input_type -> shunt.v1.GetStatsRequest
+	12, // 25: shunt.v1.AgentService.Pause:input_type -> shunt.v1.PauseRequest
+	14, // 26: shunt.v1.AgentService.Resume:input_type -> shunt.v1.ResumeRequest
+	1,  // 27: shunt.v1.AgentService.ListDevices:output_type -> shunt.v1.ListDevicesResponse
+	3,  // 28: shunt.v1.AgentService.GetStats:output_type -> shunt.v1.GetStatsResponse
+	13, // 29: shunt.v1.AgentService.Pause:output_type -> shunt.v1.PauseResponse
+	15, // 30: shunt.v1.AgentService.Resume:output_type -> shunt.v1.ResumeResponse
+	27, // [27:31] is the sub-list for method output_type
+	23, // [23:27] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_shunt_v1_agent_service_proto_init() }
