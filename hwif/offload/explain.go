@@ -120,7 +120,7 @@ func (e *Engine) explainRoute(add func(string, flow.Reasons, string, ...any), f 
 			}
 			if s.Verdict == flow.Drop {
 				if s.Wants(int(d)) {
-					add("route", 0, "%-5s %s, and no further", d, e.routeText(&v.Routes[d]))
+					add("route", 0, "%-5s %s drop", d, e.inText(&v.Routes[d]))
 				}
 				continue
 			}
@@ -152,21 +152,20 @@ func (e *Engine) evidenceText(v *View, d flow.Dir) string {
 }
 
 func (e *Engine) routeText(r *flow.Route) string {
-	name := func(i hwif.Ifindex) string {
-		if p, ok := e.ports[i]; ok {
-			return p.Name
-		}
-		return fmt.Sprintf("#%d", i)
+	return fmt.Sprintf("%s out %s lladdr %s mtu %d", e.inText(r), e.portText(r.Out, r.OutVLAN), r.DstMAC, r.MTU)
+}
+
+func (e *Engine) inText(r *flow.Route) string { return "in " + e.portText(r.In, r.InVLAN) }
+
+func (e *Engine) portText(i hwif.Ifindex, vlan hwif.VLAN) string {
+	s := fmt.Sprintf("#%d", i)
+	if p, ok := e.ports[i]; ok {
+		s = p.Name
 	}
-	s := "in " + name(r.In)
-	if r.InVLAN != 0 {
-		s += fmt.Sprintf(" vlan %d", r.InVLAN)
+	if vlan != 0 {
+		s += fmt.Sprintf(" vlan %d", vlan)
 	}
-	s += " out " + name(r.Out)
-	if r.OutVLAN != 0 {
-		s += fmt.Sprintf(" vlan %d", r.OutVLAN)
-	}
-	return s + fmt.Sprintf(" lladdr %s mtu %d", r.DstMAC, r.MTU)
+	return s
 }
 
 func (e *Engine) explainPolicy(add func(string, flow.Reasons, string, ...any), f *flow.Flow) {

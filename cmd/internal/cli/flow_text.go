@@ -42,7 +42,7 @@ func flowText(f *pb.Flow) string { return tupleText(f.GetOrig().GetTuple()) + na
 
 func stateText(f *pb.Flow) string {
 	s := stateWord(f.GetState())
-	if f.GetVerdict() == pb.Verdict_VERDICT_DROP {
+	if isDrop(f) {
 		s += " drop"
 	}
 	if f.GetUntracked() {
@@ -64,11 +64,28 @@ func portText(name string, ifindex, vlan uint32) string {
 	return name
 }
 
-// outText is where a direction leaves: "wan 02:00:00:00:02:02".
-func outText(d *pb.Direction) string {
+func isDrop(f *pb.Flow) bool { return f.GetVerdict() == pb.Verdict_VERDICT_DROP }
+
+// hasWay reports whether a direction has a route that says something. Untracked flows
+// have none for replies; of those that hardware drops, only directions with a rule do.
+func hasWay(f *pb.Flow, d *pb.Direction) bool {
+	switch {
+	case d.GetRoute() == nil || f.GetUntracked() && d == f.GetReply():
+		return false
+	case isDrop(f):
+		return d.GetRule() != pb.RuleState_RULE_STATE_NONE
+	}
+	return true
+}
+
+// outText is where a direction leaves: "wan 02:00:00:00:02:02", or "drop".
+func outText(f *pb.Flow, d *pb.Direction) string {
 	r := d.GetRoute()
-	if r == nil {
+	switch {
+	case !hasWay(f, d):
 		return none
+	case isDrop(f):
+		return "drop"
 	}
 	return portText(r.GetOutPort(), r.GetOutIfindex(), r.GetOutVlan()) + " " + r.GetDstMac()
 }

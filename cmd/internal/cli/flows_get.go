@@ -66,7 +66,7 @@ func (a *app) printFlow(w io.Writer, r *pb.GetFlowResponse) {
 		name string
 		dir  *pb.Direction
 	}{{"orig", f.GetOrig()}, {"reply", f.GetReply()}} {
-		line(d.name, "%s", directionText(d.dir))
+		line(d.name, "%s", directionText(f, d.dir))
 	}
 	line("counted", "kernel %s, NIC %s", ago(f.GetKernelCountersAge()), ago(f.GetNicCountersAge()))
 	line("conntrack", "id %d, mark 0x%x, status 0x%x %s", f.GetConntrackId(), f.GetMark(), f.GetConntrackStatus(), f.GetTcpState())
@@ -87,9 +87,14 @@ func (a *app) printFlow(w io.Writer, r *pb.GetFlowResponse) {
 	}
 }
 
-func directionText(d *pb.Direction) string {
+func directionText(f *pb.Flow, d *pb.Direction) string {
 	s := "rule " + word(d.GetRule(), "RULE_STATE_")
-	if r := d.GetRoute(); r != nil {
+	r := d.GetRoute()
+	switch {
+	case !hasWay(f, d):
+	case isDrop(f):
+		s += ", in " + portText(r.GetInPort(), r.GetInIfindex(), r.GetInVlan()) + " drop"
+	default:
 		s += fmt.Sprintf(", in %s out %s lladdr %s mtu %d", portText(r.GetInPort(), r.GetInIfindex(), r.GetInVlan()),
 			portText(r.GetOutPort(), r.GetOutIfindex(), r.GetOutVlan()), r.GetDstMac(), r.GetMtu())
 		if r.GetNexthop() != "" {

@@ -95,16 +95,16 @@ func (a *app) flowTable() *table {
 
 func (a *app) flowRow(f *pb.Flow, m *pb.ListFlowsResponse) []string {
 	o, r := f.GetOrig(), f.GetReply()
-	row := []string{a.screen.paint(stateColour(f.GetState()), stateText(f)), flowText(f), or(reasonWords(f.GetReasons()), none), outText(o),
+	row := []string{a.screen.paint(stateColour(f.GetState()), stateText(f)), flowText(f), or(reasonWords(f.GetReasons()), none), outText(f, o),
 		counterText(o.GetKernel(), r.GetKernel()), counterText(o.GetNic(), r.GetNic()), since(f.GetCreatedAt(), m.GetAsOf())}
 	if a.output != asWide {
 		return row
 	}
 	mtu := none
-	if o.GetRoute() != nil {
+	if o.GetRoute() != nil && !isDrop(f) {
 		mtu = fmt.Sprintf("%d/%d", o.GetRoute().GetMtu(), r.GetRoute().GetMtu())
 	}
-	return append(row, fmt.Sprint(f.GetUid()), outText(r), mtu,
+	return append(row, fmt.Sprint(f.GetUid()), outText(f, r), mtu,
 		word(o.GetRule(), "RULE_STATE_")+"/"+word(r.GetRule(), "RULE_STATE_"), or(f.GetTcpState(), none),
 		fmt.Sprintf("0x%x", f.GetMark()), fmt.Sprint(f.GetInstalls()),
 		age(f.GetKernelCountersAge())+"/"+age(f.GetNicCountersAge()), or(f.GetText(), none))

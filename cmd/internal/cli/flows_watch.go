@@ -175,8 +175,8 @@ func (w *watchView) line(m *pb.WatchFlowsResponse, f *pb.Flow, show bool) error 
 	if !show {
 		return nil
 	}
-	if len(why) == 0 && f.GetOrig().GetRoute() != nil {
-		why = append(why, "out "+outText(f.GetOrig()))
+	if len(why) == 0 && hasWay(f, f.GetOrig()) && !isDrop(f) {
+		why = append(why, "out "+outText(f, f.GetOrig()))
 	}
 	state := w.screen.paint(stateColour(f.GetState()), fmt.Sprintf("%-18s", stateText(f)))
 	_, err := fmt.Fprintf(w.out, "%s  %s %s  %s\n", clock(m), state, text, strings.Join(why, ", "))

@@ -23,7 +23,8 @@ packets enter and leave, the next hop and its MAC, the largest packet, how the r
 became known, how long ago it was learnt and a packet was last seen to go that way,
 and in which flow it is cached. LEARNT is "packet" when a packet was seen to leave so
 and the kernel's tables agreed, "tables" when those alone were asked; "1 of N" is a
-leg of a multipath route.
+leg of a multipath route. OUT is "drop" where hardware drops: of such flows only the
+directions that have a rule are listed.
 
 Which entries of the kernel a route rests on: its next hop (ip neigh show), the
 interfaces it enters and leaves by (ip link show), and what "ip route get" says for
@@ -46,13 +47,12 @@ the flow. A change of any of them takes the flow out of hardware first.
 // way is what flows share.
 type way struct{ in, out, via, lladdr, mtu string }
 
-func wayOf(r *pb.Route) way {
-	via := r.GetNexthop()
-	if via == "" {
-		via = "on link"
+func wayOf(f *pb.Flow, r *pb.Route) way {
+	in := portText(r.GetInPort(), r.GetInIfindex(), r.GetInVlan())
+	if isDrop(f) {
+		return way{in, "drop", none, none, none}
 	}
-	return way{portText(r.GetInPort(), r.GetInIfindex(), r.GetInVlan()), portText(r.GetOutPort(), r.GetOutIfindex(), r.GetOutVlan()),
-		via, r.GetDstMac(), fmt.Sprint(r.GetMtu())}
+	return way{in, portText(r.GetOutPort(), r.GetOutIfindex(), r.GetOutVlan()), or(r.GetNexthop(), "on link"), r.GetDstMac(), fmt.Sprint(r.GetMtu())}
 }
 
 func learntText(r *pb.Route) string {
@@ -105,10 +105,10 @@ func (a *app) listRoutes(ctx context.Context, c *client, filter string, byPath b
 				dir  *pb.Direction
 			}{{"orig", f.GetOrig()}, {"reply", f.GetReply()}} {
 				r := d.dir.GetRoute()
-				if f.GetUntracked() && d.name == "reply" {
+				if !hasWay(f, d.dir) {
 					continue
 				}
-				w := wayOf(r)
+				w := wayOf(f, r)
 				if byPath {
 					if ways[w] == nil {
 						ways[w], order = &shared{learnt: f.GetRoutedAt()}, append(order, w)

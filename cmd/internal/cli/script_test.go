@@ -19,6 +19,7 @@ import (
 	"github.com/shunt-offload/shunt/cmd/internal/rpc"
 	"github.com/shunt-offload/shunt/cmd/internal/rpc/rpctest"
 	"github.com/shunt-offload/shunt/hwif/flow"
+	"github.com/shunt-offload/shunt/hwif/offload"
 	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
 
@@ -34,7 +35,7 @@ func TestScripts(t *testing.T) {
 		Setup: setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"conn": conn, "end": end, "count": countPackets, "refuse": refuse, "await": await, "golden": golden,
-			"mark": mark, "watching": watching,
+			"dropped": dropped, "mark": mark, "watching": watching,
 		},
 	})
 }
@@ -54,7 +55,9 @@ func setup(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	h, err := rpctest.Start(rpctest.Options{Dir: dir, MaxRules: 8, TCP: true, RPC: rpc.Options{Version: "v1.2.3", Instance: "instance"}})
+	h, err := rpctest.Start(rpctest.Options{Dir: dir, MaxRules: 8, TCP: true,
+		Engine: offload.Options{Marks: offload.Marks{Drop: 4}, DropCeiling: 8, DropLife: 5 * time.Minute},
+		RPC:    rpc.Options{Version: "v1.2.3", Instance: "instance"}})
 	if err != nil {
 		return err
 	}
@@ -84,17 +87,29 @@ func tupleOf(ts *testscript.TestScript, args []string) flow.Tuple {
 	return t
 }
 
-// conn PROTO SRC DST [as ADDR]: conntrack tells of an established connection.
+// conn PROTO SRC DST [as ADDR] [mark N]: conntrack tells of an established connection.
 func conn(ts *testscript.TestScript, _ bool, args []string) {
 	e := rpctest.Established(tupleOf(ts, args))
-	if len(args) == 5 && args[3] == "as" {
-		e = rpctest.Masqueraded(e, netip.MustParseAddrPort(args[4]))
+	for i := 3; i+1 < len(args); i += 2 {
+		switch args[i] {
+		case "as":
+			e = rpctest.Masqueraded(e, netip.MustParseAddrPort(args[i+1]))
+		case "mark":
+			m, err := strconv.ParseUint(args[i+1], 0, 32)
+			ts.Check(err)
+			e.Mark = uint32(m)
+		}
 	}
 	hostOf(ts).Conn(e)
 }
 
 // end PROTO SRC DST: the connection is over.
 func end(ts *testscript.TestScript, _ bool, args []string) { hostOf(ts).End(tupleOf(ts, args)) }
+
+// dropped PROTO SRC DST: netfilter keeps dropping its packets.
+func dropped(ts *testscript.TestScript, _ bool, args []string) {
+	hostOf(ts).Dropped(tupleOf(ts, args))
+}
 
 // count PACKETS: every rule forwards some.
 func countPackets(ts *testscript.TestScript, _ bool, args []string) {

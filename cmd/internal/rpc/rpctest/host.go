@@ -139,6 +139,9 @@ func (h *Host) Conn(entries ...flow.Entry) { h.conntrack.put(entries) }
 // End tells the engine that entries are gone.
 func (h *Host) End(tuples ...flow.Tuple) { h.conntrack.end(tuples) }
 
+// Dropped tells the engine that netfilter keeps dropping packets of that tuple.
+func (h *Host) Dropped(t flow.Tuple) { h.conntrack.dropped(t) }
+
 // Refuse makes the router give reasons instead of routes for what it is asked
 // from now on; 0 makes it give routes again.
 func (h *Host) Refuse(rs flow.Reasons, text string) { h.router.set(rs, text) }

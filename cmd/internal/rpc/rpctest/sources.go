@@ -63,6 +63,12 @@ func (c *conntrack) end(tuples []flow.Tuple) {
 	}
 }
 
+func (c *conntrack) dropped(t flow.Tuple) {
+	c.work <- func(emit func(flow.Event)) {
+		emit(flow.Dropped{Orig: t, Reply: t.Reversed(), Packets: 100, At: c.clock()})
+	}
+}
+
 // Prepare answers from the map.
 func (c *conntrack) Prepare(ps []flow.Prepare) {
 	ps = append([]flow.Prepare(nil), ps...)
@@ -154,6 +160,9 @@ func (r *router) Resolve(qs []flow.Query) {
 			a.Routes = [2]flow.Route{
 				{In: LAN, Out: WAN, InMAC: lanMAC, SrcMAC: wanMAC, DstMAC: serverMAC, MTU: 1500, InMTU: 1500},
 				{In: WAN, Out: LAN, InMAC: wanMAC, SrcMAC: lanMAC, DstMAC: clientMAC, MTU: 1500, InMTU: 1500},
+			}
+			if q.Verdict == flow.Drop { // nothing leaves
+				a.Routes = [2]flow.Route{{In: LAN, InMAC: lanMAC}, {In: WAN, InMAC: wanMAC}}
 			}
 		}
 		r.work <- a
