@@ -20,7 +20,7 @@ func cookies(gen uint64) [2]hwif.Cookie {
 func (e *Engine) Explain(t flow.Tuple) Explanation {
 	v, ok := e.Get(t)
 	if !ok {
-		text := "conntrack has told of no such connection"
+		text := "conntrack has told of no such connection" + e.leftAlone(t)
 		if err := t.Check(); err != nil {
 			text = err.Error()
 		} else if !e.synced[flow.SourceConntrack] {
@@ -66,6 +66,18 @@ func (e *Engine) Explain(t flow.Tuple) Explanation {
 		add("result", v.Reasons, "in software: %s%s", v.State, paren(v.Text))
 	}
 	return x
+}
+
+// leftAlone says what becomes of a tuple that is unknown because conntrack was told to
+// leave it alone.
+func (e *Engine) leftAlone(t flow.Tuple) string {
+	switch {
+	case !e.opts.Untracked.Pinned && !e.opts.Untracked.All:
+		return ""
+	case e.admitsAlone(t):
+		return "; one that it leaves alone (notrack) is known once enough of its packets are seen"
+	}
+	return "; one that it leaves alone (notrack) has to be pinned, each direction by itself (policy.untracked)"
 }
 
 func tracked(v *View) string {
