@@ -77,7 +77,7 @@ func (a *app) list(ctx context.Context, c *client, filter string, limit uint32) 
 	switch {
 	case len(t.rows) > 0:
 		return t.print(a.out, printed == 0)
-	case printed == 0 && a.output != asJSON && a.screen.width > 0:
+	case printed == 0 && a.output != asJSON:
 		fmt.Fprintln(a.err, "no flow matches")
 	}
 	return nil

@@ -50,10 +50,13 @@ func (a *app) printIntents(r *pb.ListIntentsResponse) error {
 		}
 		t.row(word(in.GetKind(), "INTENT_KIND_"), tupleText(in.GetTuple()), in.GetOwner(), since(in.GetSetAt(), r.GetAsOf()), left, or(in.GetNote(), none))
 	}
-	if len(t.rows) == 0 {
-		return nil
+	switch {
+	case len(t.rows) > 0:
+		return t.print(a.out, true)
+	case a.output != asJSON:
+		fmt.Fprintln(a.err, "no pin or denial is in force")
 	}
-	return t.print(a.out, true)
+	return nil
 }
 
 // intentSet prints what a pin or a denial has to say once it is in force. That

@@ -137,7 +137,7 @@ func (a *app) listRoutes(ctx context.Context, c *client, filter string, byPath b
 	switch {
 	case len(t.rows) > 0:
 		return t.print(a.out, printed == 0)
-	case printed == 0 && a.output != asJSON && a.screen.width > 0:
+	case printed == 0 && a.output != asJSON:
 		fmt.Fprintln(a.err, "no route is cached in a flow that matches")
 	}
 	return nil
