@@ -49,7 +49,7 @@ func kernelModules(_ context.Context, h *host) []Finding {
 	switch {
 	case len(missing) > 0:
 		f.Level = Fail
-		f.Text = "the kernel has not loaded " + strings.Join(missing, ", ") + ", and " + h.lib + "/modules/" + h.release + " does not hold it"
+		f.Text = h.lib + "/modules/" + h.release + " lacks what rules are made of: " + strings.Join(missing, ", ")
 		f.Mend = "sudo modprobe -a " + strings.Join(missing, " ") + "   # after installing the kernel's further modules: linux-modules-extra-" + h.release + " on Ubuntu, kernel-modules-extra on Fedora"
 	case len(later) > 0:
 		f.Text = "the kernel loads " + strings.Join(later, ", ") + " when the first rule asks for it"
