@@ -94,7 +94,7 @@ func bpffs(_ context.Context, h *host) []Finding {
 	var st unix.Statfs_t
 	if err := unix.Statfs(h.sys+"/fs/bpf", &st); err != nil || st.Type != unix.BPF_FS_MAGIC {
 		f.Level, f.Text = Warn, "no BPF file system at "+h.sys+"/fs/bpf: rules cannot outlive the daemon (on_exit: keep)"
-		f.Mend = "sudo mount -t bpf bpf /sys/fs/bpf"
+		f.Mend = "sudo mount -t bpf bpf /sys/fs/bpf   # not under ip netns exec, which hides it: mount one elsewhere first, and name a directory in it, nic.settings: {pin: DIRECTORY}"
 	}
 	return []Finding{f}
 }
