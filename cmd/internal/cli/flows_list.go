@@ -25,7 +25,8 @@ func (a *app) flowsList() *cobra.Command {
 destination), the reasons for not being in hardware, where the original direction
 leaves, packets/bytes of both directions by kernel and by NIC, and the age: since
 the connection's start where conntrack tells it (nf_conntrack_timestamp),
-otherwise since shuntd first heard of it.
+otherwise since shuntd first heard of it. What the kernel counted is as old as the
+last listing of conntrack, at most conntrack.relist (5s); "-o wide" says how old.
 ` + filterHelp(),
 		Example: `  shuntctl flows list
   shuntctl flows list state=active,installed proto=tcp dst=10.0.0.0/8
