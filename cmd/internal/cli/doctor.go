@@ -21,9 +21,10 @@ func (a *app) doctor() *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at this host: can shuntd work here, and what mends it if not",
 		Long: `Look at this host; no daemon need run: kernel, privileges, conntrack, forwarding,
-ports, and with --nic auto the cards behind them. Each finding that is not ok comes with the command that mends it. If a
-daemon answers, its ports and its mode are held against what is wanted. Nothing
-is changed. The exit code is 1 when shuntd cannot work like this.`,
+ports, and with --nic auto the cards behind them. Each finding that is not ok comes
+with the command that mends it. If a daemon answers, its ports and its mode are held
+against what is wanted; without --ports, its ports and its driver are looked at.
+Nothing is changed. The exit code is 1 when shuntd cannot work like this.`,
 		Example: "  shuntctl doctor --ports eth0,eth1\n  sudo shuntctl doctor --nic auto --ports p0,pf0vf0",
 		Args:    exactly(0, ""),
 		RunE: func(cmd *cobra.Command, _ []string) error {

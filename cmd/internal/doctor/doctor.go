@@ -39,11 +39,15 @@ type Finding struct {
 
 // Options say what is to be looked at; zero values are defaults.
 type Options struct {
-	Ports  []string // interfaces that are to be given to shuntd
-	Driver string   // "xdp" (default); "sim", which needs nothing of the host; any other is a flower driver
-	Socket string   // the daemon's socket; empty leaves the check out
+	// Ports are interfaces that are to be given to shuntd. Without any, those of a
+	// daemon that answers and has the driver.
+	Ports []string
+	// Driver is "xdp"; "sim", which needs nothing of the host; or a flower driver. Empty
+	// is that of a daemon that answers, where Ports is empty too, otherwise xdp.
+	Driver string
+	Socket string // the daemon's socket; empty leaves the check out
 	// Devices asks a daemon that answers for its devices (ListDevices); nil
-	// leaves out what it says of its ports.
+	// leaves the daemon unasked.
 	Devices func(context.Context) ([]*pb.Device, error)
 }
 
@@ -151,6 +155,7 @@ func Run(ctx context.Context, opts Options) []Finding {
 }
 
 func run(ctx context.Context, h *host) []Finding {
+	h.asDaemon(ctx)
 	if h.opts.Driver == "" {
 		h.opts.Driver = "xdp"
 	}

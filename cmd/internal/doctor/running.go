@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/shunt-offload/shunt/cmd/internal/card"
 	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
 )
 
@@ -23,6 +24,30 @@ func (h *host) running(ctx context.Context) []Finding {
 		return []Finding{{Name: "daemon_ports", Level: Warn, Text: "the daemon does not say which ports it has: " + err.Error()}}
 	}
 	return append(h.runningPorts(devices), runningMode(devices)...)
+}
+
+// asDaemon has the ports of a daemon that answers looked at where none are named, and
+// its driver.
+func (h *host) asDaemon(ctx context.Context) {
+	if len(h.opts.Ports) > 0 || ctx.Err() != nil {
+		return
+	}
+	devices, err := h.daemonDevices(ctx)
+	if err != nil {
+		return
+	}
+	for _, d := range devices {
+		name, wanted := d.GetDriver(), h.opts.Driver
+		if _, err := card.ByName(name); err != nil || wanted != "" && wanted != name && (wanted != card.Auto || !card.IsFlower(name)) {
+			continue
+		}
+		if wanted == "" {
+			h.opts.Driver = name
+		}
+		for _, p := range d.GetPorts() {
+			h.opts.Ports = append(h.opts.Ports, p.GetName())
+		}
+	}
 }
 
 // daemonDevices asks the daemon for its devices, once.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	pb "github.com/shunt-offload/shunt/proto/shunt/v1"
@@ -35,6 +36,37 @@ func TestRunning(t *testing.T) {
 	expect(t, find(t, look("a"), "daemon_mode"), Warn, "redirected to b are lost", "restart shuntd")
 	fails = errors.New("no answer")
 	expect(t, find(t, look("a"), "daemon_ports"), Warn, "no answer", "")
+}
+
+// TestAsDaemon: where no port is named, a daemon that answers says which, and with
+// which driver, unless another driver is asked for.
+func TestAsDaemon(t *testing.T) {
+	for _, tc := range []struct {
+		opts         Options
+		has          string
+		driver, port string // looked at; "" for none
+	}{
+		{Options{}, "xdp", "xdp", "a"},
+		{Options{}, "sim", "sim", "a"},
+		{Options{}, "of another version", "xdp", ""},
+		{Options{Driver: "xdp"}, "xdp", "xdp", "a"},
+		{Options{Driver: "auto"}, "mlx5", "auto", "a"},
+		{Options{Driver: "auto"}, "xdp", "auto", ""},
+		{Options{Ports: []string{"b"}}, "sim", "xdp", "b"},
+	} {
+		h := fake(t, nil)
+		h.opts = tc.opts
+		h.opts.Devices = func(context.Context) ([]*pb.Device, error) {
+			return []*pb.Device{{Driver: tc.has, Ports: []*pb.Port{{Name: "a"}}}}, nil
+		}
+		found := run(t.Context(), h)
+		if h.opts.Driver != tc.driver || strings.Join(h.opts.Ports, ",") != tc.port {
+			t.Errorf("%+v, daemon has %s: looked at %s %v", tc.opts, tc.has, h.opts.Driver, h.opts.Ports)
+		}
+		if tc.driver == "xdp" && tc.port != "" {
+			expect(t, find(t, found, "port"), Fail, tc.port+" is not there", "ip -br link")
+		}
+	}
 }
 
 // TestCommands: what is advised keeps the flags of this run.
