@@ -75,12 +75,8 @@ func (d *Device) install(r *hwif.Rule) error {
 
 // wantPort refuses a port that is not, or no longer, the device's.
 func (d *Device) wantPort(i hwif.Ifindex) error {
-	p, ok := d.ports[i]
-	if !ok {
+	if _, ok := d.ports[i]; !ok {
 		return fault("install", "", hwif.KindGone, nil, fmt.Sprintf("ifindex %d is not a port of this device", i))
-	}
-	if p.gone {
-		return fault("install", p.name, hwif.KindGone, nil, fmt.Sprintf("ifindex %d has vanished", i))
 	}
 	return nil
 }

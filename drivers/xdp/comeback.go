@@ -3,7 +3,6 @@ package xdp
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"runtime"
 	"slices"
 
@@ -15,34 +14,31 @@ import (
 // takeBack puts the program on ports that vanished and have returned by the name
 // that Open was given, under whatever ifindex. One that is not fit yet is tried
 // again at the next look; the reason is logged once.
-func (d *Device) takeBack() {
-	for _, old := range slices.Sorted(maps.Keys(d.ports)) {
-		gone := d.ports[old]
-		if !gone.gone {
-			continue
-		}
-		i, p, err := d.findPort(gone.wanted)
-		if hwif.KindOf(err) == hwif.KindGone {
-			continue
-		}
-		if _, taken := d.ports[i]; taken && i != old {
-			continue // renamed: it is another port of ours
-		}
-		if err == nil {
-			p.slot = gone.slot
-			err = d.attachBack(i, p)
-		}
-		if err != nil {
-			if text := err.Error(); text != gone.bad {
-				gone.bad = text
-				d.log.Warn("port returned, but cannot be taken back yet", "device", driverName, "port", gone.wanted, "err", err)
-			}
-			continue
-		}
-		delete(d.ports, old)
-		d.ports[i] = p
-		d.log.Info("port is back", "device", driverName, "port", p.name, "ifindex", i)
+func (d *Device) takeBack() { d.away = slices.DeleteFunc(d.away, d.isBack) }
+
+// isBack takes one port back, if it can.
+func (d *Device) isBack(gone *port) bool {
+	i, p, err := d.findPort(gone.name)
+	if hwif.KindOf(err) == hwif.KindGone {
+		return false
 	}
+	if _, taken := d.ports[i]; taken {
+		return false // renamed: it was another port of ours until now
+	}
+	if err == nil {
+		p.slot = gone.slot
+		err = d.attachBack(i, p)
+	}
+	if err != nil {
+		if text := err.Error(); text != gone.bad {
+			gone.bad = text
+			d.log.Warn("port returned, but cannot be taken back yet", "device", driverName, "port", gone.name, "err", err)
+		}
+		return false
+	}
+	d.ports[i] = p
+	d.log.Info("port is back", "device", driverName, "port", p.name, "ifindex", i)
+	return true
 }
 
 // attachBack takes one port in, or leaves it as it was.

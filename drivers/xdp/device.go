@@ -27,6 +27,7 @@ type Device struct {
 	mu       sync.Mutex // guards all below
 	table    *table
 	ports    map[hwif.Ifindex]*port
+	away     []*port  // those that vanished
 	names    []string // of the ports, as opened
 	countBuf []bpfRuleCount
 }

@@ -18,16 +18,14 @@ import (
 
 // port is one interface with the program on it.
 type port struct {
-	name   string // IFLA_IFNAME, for messages
-	wanted string // the name that Open was given
-	slot   uint32 // in outs, egresses and seen
-	veth   bool
-	mac    hwif.MAC
-	link   link.Link // nil before attach and after the port vanished
-	gone   bool
-	last   bpfPortSeen // sums at the last look
-	bad    string      // what the last look with traffic found
-	attr   *netlink.LinkAttrs
+	name string // that Open was given
+	slot uint32 // in outs, egresses and seen
+	veth bool
+	mac  hwif.MAC
+	link link.Link   // nil before attach and after the port vanished
+	last bpfPortSeen // sums at the last look
+	bad  string      // what the last look with traffic found
+	attr *netlink.LinkAttrs
 }
 
 // uppers are link kinds whose frames come in by an interface below: the program
@@ -70,7 +68,7 @@ func (d *Device) findPort(name string) (hwif.Ifindex, *port, error) {
 	case a.Flags&net.FlagUp == 0:
 		return 0, nil, fault("open", name, hwif.KindBusy, nil, fmt.Sprintf("the interface is down: ip link set dev %s up", name))
 	}
-	return hwif.Ifindex(a.Index), &port{name: name, wanted: name, veth: l.Type() == "veth", mac: hwif.MAC(a.HardwareAddr), attr: a}, nil
+	return hwif.Ifindex(a.Index), &port{name: name, veth: l.Type() == "veth", mac: hwif.MAC(a.HardwareAddr), attr: a}, nil
 }
 
 // checkPorts refuses what the chosen mode can't do safely.

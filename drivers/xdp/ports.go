@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 
+	"github.com/cilium/ebpf"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -23,9 +24,6 @@ func (d *Device) Ports(ctx context.Context) ([]hwif.Port, error) {
 	var out []hwif.Port
 	for _, i := range slices.Sorted(maps.Keys(d.ports)) {
 		p := d.ports[i]
-		if p.gone {
-			continue
-		}
 		if err := ctx.Err(); err != nil {
 			return nil, fault("list", p.name, hwif.KindBusy, err, "")
 		}
@@ -41,7 +39,17 @@ func (d *Device) Ports(ctx context.Context) ([]hwif.Port, error) {
 			return nil, fault("list", p.name, kindOf(err), err, "asking for the interface")
 		}
 		a := l.Attrs()
-		p.attr, p.name = a, a.Name
+		same, err := d.same(p, a)
+		if err != nil {
+			return nil, fault("list", p.name, kindOf(err), err, "reading the devmap")
+		}
+		if !same {
+			if err := d.vanished(i, p); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		p.attr = a
 		if len(a.HardwareAddr) == 6 {
 			p.mac = hwif.MAC(a.HardwareAddr)
 		}
@@ -55,10 +63,26 @@ func (d *Device) Ports(ctx context.Context) ([]hwif.Port, error) {
 	return out, nil
 }
 
+// same reports whether what has a port's number now is the port: by its name, and
+// because the kernel takes what it removes out of the devmap, also when another one
+// got the number at once.
+func (d *Device) same(p *port, a *netlink.LinkAttrs) (bool, error) {
+	if a.Name != p.name && !slices.Contains(a.AltNames, p.name) {
+		return false, nil
+	}
+	var out uint32
+	err := d.coll.Maps[bpfMapOuts].Lookup(p.slot, &out)
+	if errors.Is(err, ebpf.ErrKeyNotExist) {
+		return false, nil
+	}
+	return true, err
+}
+
 // vanished removes the rules that enter or leave by a port that is no more. The
 // kernel took it out of the devmap already, so that its frames went to the kernel.
 func (d *Device) vanished(i hwif.Ifindex, p *port) error {
-	p.gone = true
+	delete(d.ports, i)
+	d.away = append(d.away, p)
 	d.log.Warn("port vanished, its rules are removed; it is taken back when it returns", "device", driverName, "port", p.name, "ifindex", i)
 	errs := []error{d.forget(uint32(i))}
 	if p.link != nil {

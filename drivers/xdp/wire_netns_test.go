@@ -62,7 +62,7 @@ func newWires(t testing.TB, o wireOptions) *wires {
 	w.peers = newNamespace(t, fmt.Sprintf("xdp-e-%d-%d", os.Getpid(), n))
 	w.inRouter(func() {
 		for i := range o.ports {
-			w.names = append(w.names, w.addVeth(i))
+			w.names = append(w.names, w.addVeth(i, 0))
 		}
 	})
 	for i := range o.ports {
@@ -74,20 +74,22 @@ func newWires(t testing.TB, o wireOptions) *wires {
 	return w
 }
 
-// remake makes the i-th pair anew after it was deleted.
-func (w *wires) remake(i int) {
+// remake makes the i-th pair anew after it was deleted, under the ifindex given; 0
+// leaves the number to the kernel.
+func (w *wires) remake(i int, ifindex hwif.Ifindex) {
 	w.t.Helper()
-	w.inRouter(func() { w.addVeth(i) })
+	w.inRouter(func() { w.addVeth(i, ifindex) })
 	w.peerUp(i)
 	w.ports[i] = w.port(i)
 }
 
 // addVeth runs in the router's namespace.
-func (w *wires) addVeth(i int) string {
+func (w *wires) addVeth(i int, ifindex hwif.Ifindex) string {
 	w.t.Helper()
 	o := &w.o
 	a := netlink.NewLinkAttrs()
 	a.Name, a.MTU, a.NumTxQueues, a.NumRxQueues = fmt.Sprintf("p%d", i), o.mtu, o.queues, o.queues
+	a.Index = int(ifindex)
 	a.HardwareAddr = []byte{2, 0, 0, 0, 0xaa, byte(i)}
 	veth := &netlink.Veth{LinkAttrs: a, PeerName: fmt.Sprintf("e%d", i), PeerNamespace: netlink.NsFd(int(w.peers)), PeerMTU: uint32(o.mtu),
 		PeerNumTxQueues: uint32(o.queues), PeerNumRxQueues: uint32(o.queues)}
