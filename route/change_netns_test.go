@@ -27,6 +27,9 @@ func base() []flow.Query {
 	}
 }
 
+// mq needs more than one queue: an Ethernet pair has as many as the machine has CPUs.
+const mq = "tc qdisc add dev r2 root handle 1: mq"
+
 // TestChange makes one change each and expects exactly the affected flows.
 func TestChange(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -54,6 +57,9 @@ func TestChange(t *testing.T) {
 		"into a bridge":      {"ip link add br0 type bridge", "ip link set r2 master br0", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its master"},
 		"shaped":             {"", "tc qdisc add dev r2 root htb", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to htb"},
 		"plain queue":        {"", "tc qdisc add dev r2 root pfifo_fast", flow.CauseNone, nil, ""},
+		"shaped below mq":    {mq, "tc qdisc replace dev r2 parent 1:1 tbf rate 8kbit burst 2kb latency 50ms", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to tbf"},
+		"plain below mq":     {mq, "tc qdisc replace dev r2 parent 1:1 bfifo; ip link set r2 promisc on", flow.CauseNone, nil, ""},
+		"mq over a shaper":   {"", mq + "; tc qdisc replace dev r2 parent 1:1 htb; ip link set r2 promisc on; ip link set r2 promisc off", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "to htb"},
 		"link down":          {"", "ip link set r2 down", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2 went down"},
 		"carrier lost":       {"", "ip netns exec %peer ip link set p2 down", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2 went down"},
 		"removed":            {"", "ip link del r2", flow.CauseLinkDown, []flow.ID{3, 5, 6}, "r2"},
@@ -228,6 +234,28 @@ func TestLoss(t *testing.T) {
 	}
 	w.until("Synced", func(e flow.Event) bool { _, ok := e.(flow.Synced); return ok })
 	w.exactly(flow.CauseNone)
+}
+
+// TestShapedBelowMQ holds that a shaper below mq is seen in the first listing, and in
+// the later ones where nobody tells of it.
+func TestShapedBelowMQ(t *testing.T) {
+	l := newLab(t)
+	const shape = "tc qdisc replace dev r2 parent 1:1 tbf rate 8kbit burst 2kb latency 50ms"
+	l.sh(mq + "; " + shape)
+	w := l.start(Options{Recheck: 200 * time.Millisecond})
+	q := tcp(1, "10.0.0.2:4000", "203.0.113.9:80")
+	if a := w.ask(q)[1]; a.Reasons != flow.Of(flow.OffloadDisabledOnPort) || !strings.Contains(a.Text, "r2 has the queueing discipline tbf") {
+		t.Errorf("got %v (%s), want offload_disabled_on_port", a.Reasons.List(), a.Text)
+	}
+	l.sh("tc qdisc del dev r2 parent 1:1")
+	if d := w.dirtyOf(1); !strings.Contains(d.Text, "r2 changed its queueing discipline to a plain one") {
+		t.Errorf("dirty for %v: %s", d.Cause, d.Text)
+	}
+	w.good(w.ask(q))
+	l.sh(shape)
+	if d := w.dirtyOf(1); !strings.Contains(d.Text, "to tbf") {
+		t.Errorf("dirty for %v: %s", d.Cause, d.Text)
+	}
 }
 
 // TestVLAN needs 802.1Q devices; a kernel without them says so when one is made.

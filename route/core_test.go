@@ -1,6 +1,8 @@
 package route
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net/netip"
 	"strings"
 	"testing"
@@ -321,5 +323,83 @@ func TestNewLink(t *testing.T) {
 	f.setLink(l)
 	if f.idle() {
 		t.Error("an interface that came back, with what routes ever, led to no round")
+	}
+}
+
+// countingHost counts how often interfaces are read.
+type countingHost struct {
+	*fakeHost
+	reads int
+}
+
+func (h *countingHost) Link(i hwif.Ifindex) (rtnl.Link, error) {
+	h.reads++
+	return h.fakeHost.Link(i)
+}
+
+// attr is a netlink attribute.
+func attr(typ uint16, data ...byte) []byte {
+	b := binary.NativeEndian.AppendUint16(nil, uint16(4+len(data)))
+	b = append(binary.NativeEndian.AppendUint16(b, typ), data...)
+	return append(b, make([]byte, -len(b)&3)...)
+}
+
+// netlink is a netlink message.
+func netlink(typ uint16, body ...[]byte) []byte {
+	b := make([]byte, unix.NLMSG_HDRLEN)
+	b = append(b, bytes.Join(body, nil)...)
+	binary.NativeEndian.PutUint32(b, uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[4:], typ)
+	return b
+}
+
+// TestBelowMQ holds that a tree of qdiscs is looked at once however many of them are
+// told of, and that what an interface itself says does not take back what was seen.
+func TestBelowMQ(t *testing.T) {
+	f := newFixture(t)
+	h := &countingHost{fakeHost: f.host}
+	f.core.host = h
+	l := f.view.links[2]
+	l.Qdisc = "mq"
+	f.setLink(l)
+	f.work()
+	f.ask1(toB)
+	f.ask1(toC)
+	qdisc := func(typ uint16, parent uint32) []byte {
+		b := make([]byte, 20) // struct tcmsg
+		b[4] = 2
+		binary.NativeEndian.PutUint32(b[12:], parent)
+		return netlink(typ, b)
+	}
+	l.Shaper = "tbf"
+	h.links[2] = l
+	var many []byte
+	for i := range uint32(200) {
+		many = append(many, qdisc(unix.RTM_DELQDISC, 0x10001+i)...)
+		many = append(many, qdisc(unix.RTM_NEWQDISC, 0x10001+i)...)
+	}
+	f.notice(&rtnl.Notice{Data: many})
+	f.work()
+	onlyDirty(t, f.tell(), flow.CauseRouteChanged, "b changed its queueing discipline to tbf", 1)
+	f.notice(&rtnl.Notice{Data: qdisc(unix.RTM_NEWQDISC, 0xfffffff1)})
+	if h.reads != 1 {
+		t.Errorf("read %d times for one tree and one ingress qdisc, want once", h.reads)
+	}
+
+	u32 := func(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
+	info := make([]byte, unix.SizeofIfInfomsg)
+	info[2], info[4] = unix.ARPHRD_ETHER, 2
+	binary.NativeEndian.PutUint32(info[8:], up|unix.IFF_PROMISC)
+	link := func(qdisc string) []byte {
+		return netlink(unix.RTM_NEWLINK, info, attr(unix.IFLA_IFNAME, 'b', 0), attr(unix.IFLA_MTU, u32(1500)...),
+			attr(unix.IFLA_ADDRESS, l.MAC[:]...), attr(unix.IFLA_QDISC, append([]byte(qdisc), 0)...))
+	}
+	f.notice(&rtnl.Notice{Data: link("mq")})
+	if got := f.view.links[2]; got.Shaper != "tbf" || h.reads != 1 {
+		t.Errorf("after a message about the interface: shaped by %q, read %d times", got.Shaper, h.reads)
+	}
+	f.notice(&rtnl.Notice{Data: append(link("noop"), link("mq")...)})
+	if got := f.view.links[2]; got.Shaper != "tbf" || h.reads != 2 {
+		t.Errorf("under another root: shaped by %q, read %d times", got.Shaper, h.reads)
 	}
 }

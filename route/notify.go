@@ -2,6 +2,7 @@ package route
 
 import (
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,19 +14,28 @@ import (
 // notice handles notifications in their order. Its cost grows with the flows
 // that they affect, not with those that are tracked.
 func (c *core) notice(n *rtnl.Notice) {
+	var queues []hwif.Ifindex // whose qdiscs changed; a tree of them is told one by one, and looked at once
 	for m := range rtnl.Messages(n.Data) {
 		c.stats.Messages++
-		switch n.Of {
-		case rtnl.OfXFRM:
+		switch {
+		case n.Of == rtnl.OfXFRM:
 			c.stale.policies = true
 			c.sweepAll("IPsec policies changed")
-		case rtnl.OfRuleset:
+		case n.Of == rtnl.OfRuleset:
 			if m.Type == rtnl.NewGen {
 				c.ruleset(rtnl.ParseGen(m.Body))
+			}
+		case m.Type == unix.RTM_NEWQDISC || m.Type == unix.RTM_DELQDISC:
+			if i, ok := rtnl.QdiscOf(m.Body); ok {
+				queues = append(queues, i)
 			}
 		default:
 			c.message(&m)
 		}
+	}
+	slices.Sort(queues)
+	for _, i := range slices.Compact(queues) {
+		c.reread(i)
 	}
 	switch {
 	case n.Lost && n.Of == rtnl.OfRuleset: // at least one commit was among them
@@ -60,6 +70,7 @@ func (c *core) message(m *rtnl.Msg) {
 			c.reread(port)
 		}
 		if l, ok := rtnl.ParseLink(m.Body, m.Type == unix.RTM_DELLINK); ok {
+			c.shape(&l)
 			c.onLink(&l, m.Type == unix.RTM_DELLINK)
 		}
 	case unix.RTM_NEWNEIGH, unix.RTM_DELNEIGH:
@@ -88,10 +99,6 @@ func (c *core) message(m *rtnl.Msg) {
 			c.ask.forget()
 			c.sweep(v.Family, "forwarding configuration changed on "+c.confName(v.Ifindex))
 		}
-	case unix.RTM_NEWQDISC, unix.RTM_DELQDISC:
-		if i, ok := rtnl.ParseRootQdisc(m.Body); ok {
-			c.reread(i)
-		}
 	case rtmNewNexthopBucket:
 		c.dirty(c.index.chosen(), flow.CauseRouteChanged, "a resilient nexthop group moved a bucket", c.now)
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
@@ -105,6 +112,19 @@ func (c *core) message(m *rtnl.Msg) {
 func (c *core) reread(dev hwif.Ifindex) {
 	if l, err := c.host.Link(dev); err == nil {
 		c.onLink(&l, false)
+	}
+}
+
+// shape adds what a message about an interface does not say: whether a qdisc below
+// the root holds back. That changes with a message of its own, or with another root.
+func (c *core) shape(l *rtnl.Link) {
+	if !l.Deep() {
+		return
+	}
+	if old, known := c.view.links[l.Index]; known && old.Qdisc == l.Qdisc {
+		l.Shaper = old.Shaper
+	} else if now, err := c.host.Link(l.Index); err == nil {
+		l.Shaper = now.Shaper
 	}
 }
 
@@ -204,6 +224,7 @@ func (c *core) linkDown(l *rtnl.Link, text string) {
 func (c *core) linkChanged(old, l *rtnl.Link) {
 	a, b := *old, *l
 	a.Name, b.Name = "", ""
+	a.Qdisc, b.Qdisc = "", "" // what matters of them is Shaper
 	a.Flags, b.Flags = a.Flags&unix.IFF_NOARP, b.Flags&unix.IFF_NOARP
 	if a == b {
 		return

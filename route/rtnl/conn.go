@@ -184,6 +184,11 @@ func (c *Conn) Link(i hwif.Ifindex) (Link, error) {
 		}
 		return nil
 	}, false)
+	if err == nil && l.Deep() {
+		var held map[hwif.Ifindex]string
+		held, err = c.shapers()
+		l.Shaper = held[i]
+	}
 	if err != nil {
 		return l, fmt.Errorf("get link %d: %w", i, err)
 	}

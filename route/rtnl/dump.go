@@ -11,15 +11,33 @@ import (
 // Headers of dump requests. Without strict checking the kernel needs the family
 // and, for links, the whole struct ifinfomsg before attributes.
 
-// Links lists every interface.
+// Links lists every interface. The qdiscs are listed once for all that need it.
 func (c *Conn) Links(each func(Link)) error {
 	hdr := make([]byte, unix.SizeofIfInfomsg, unix.SizeofIfInfomsg+8)
 	hdr = put32(hdr, unix.IFLA_EXT_MASK, extSkipStats)
-	return c.Dump(unix.RTM_GETLINK, hdr, func(m Msg) {
-		if l, ok := ParseLink(m.Body, false); ok && m.Type == unix.RTM_NEWLINK {
+	var deep []Link
+	err := c.Dump(unix.RTM_GETLINK, hdr, func(m Msg) {
+		l, ok := ParseLink(m.Body, false)
+		switch {
+		case !ok || m.Type != unix.RTM_NEWLINK:
+		case l.Deep():
+			deep = append(deep, l)
+		default:
 			each(l)
 		}
 	})
+	if err != nil || len(deep) == 0 {
+		return err
+	}
+	held, err := c.shapers()
+	if err != nil {
+		return err
+	}
+	for _, l := range deep {
+		l.Shaper = held[l.Index]
+		each(l)
+	}
+	return nil
 }
 
 // Neighs lists every IPv4 and IPv6 neighbour.

@@ -28,13 +28,9 @@ type Link struct {
 	BondMode   uint8        // of a bond, IFLA_BOND_MODE
 	Active     hwif.Ifindex // of a bond, IFLA_BOND_ACTIVE_SLAVE
 	Passive    bool         // of a bridge's port, IFLA_BRPORT_STATE is not forwarding
-	Shaper     string       // IFLA_QDISC, when the root qdisc may hold back, reorder by class or drop; else empty
+	Qdisc      string       // IFLA_QDISC: the root qdisc's kind
+	Shaper     string       // the kind of a qdisc that may hold back, reorder by class or drop; else empty
 }
-
-// Qdiscs that only queue, and those of an interface without one: what hardware
-// sends past them would have been sent all the same.
-var plainQdiscs = map[string]bool{"": true, "noop": true, "noqueue": true, "mq": true, "pfifo_fast": true, "pfifo": true,
-	"bfifo": true, "fq": true, "fq_codel": true, "pfifo_head_drop": true}
 
 const (
 	iflaXDP         = 43 // IFLA_XDP
@@ -87,8 +83,8 @@ func ParseLink(b []byte, gone bool) (l Link, ok bool) {
 				copy(l.MAC[:], v)
 			}
 		case unix.IFLA_QDISC:
-			if kind := cstring(v); !plainQdiscs[kind] {
-				l.Shaper = kind
+			if l.Qdisc = cstring(v); !plainQdiscs[l.Qdisc] {
+				l.Shaper = l.Qdisc
 			}
 		case iflaXDP:
 			for typ, v := range attrs(v) {

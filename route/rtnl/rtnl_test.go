@@ -146,9 +146,49 @@ func TestParseLink(t *testing.T) {
 	if l, ok := ParseLink(hdr, true); !ok || l.Index != 7 {
 		t.Error("a deletion needs no more than the index")
 	}
+	l, _ := ParseLink(append(bytes.Clone(full), put(nil, unix.IFLA_QDISC, []byte("htb\x00"))...), false)
+	if l.Qdisc != "htb" || l.Shaper != "htb" || l.Deep() {
+		t.Errorf("htb at the root: %+v", l)
+	}
+	l, _ = ParseLink(append(bytes.Clone(full), put(nil, unix.IFLA_QDISC, []byte("mq\x00"))...), false)
+	if l.Qdisc != "mq" || l.Shaper != "" || !l.Deep() {
+		t.Errorf("mq at the root: %+v", l)
+	}
 	full[0] = unix.AF_BRIDGE
 	if _, ok := ParseLink(full, true); ok {
 		t.Error("a port leaving its bridge was taken for a deletion")
+	}
+}
+
+// TestParseShaper holds which qdiscs hold back: by their kind, and fq by its maxrate.
+func TestParseShaper(t *testing.T) {
+	msg := func(parent uint32, kind string, options ...[]byte) []byte {
+		b := make([]byte, tcmsgLen)
+		ne.PutUint32(b[4:], 7)
+		ne.PutUint32(b[12:], parent)
+		return append(append(b, put(nil, tcaKind, append([]byte(kind), 0))...), nest(tcaOptions, options...)...)
+	}
+	for name, tc := range map[string]struct {
+		b    []byte
+		out  bool
+		want string
+	}{
+		"root":           {msg(tcHRoot, "htb"), true, "htb"},
+		"mq":             {msg(tcHRoot, "mq"), true, ""},
+		"below mq":       {msg(0x10001, "tbf"), true, "tbf"},
+		"below mq, 0":    {msg(1, "sfq"), true, "sfq"},
+		"plain below mq": {msg(0x10002, "fq_codel"), true, ""},
+		"fq":             {msg(tcHRoot, "fq", put32(nil, tcaFQFlowMaxRate, fqNoMaxRate)), true, ""},
+		"fq, maxrate":    {msg(0x10001, "fq", put32(nil, 1, 9), put32(nil, tcaFQFlowMaxRate, 1000)), true, "fq"},
+		"other option 7": {msg(tcHRoot, "fq_codel", put32(nil, tcaFQFlowMaxRate, 1000)), true, ""},
+		"ingress":        {msg(tcHIngress, "clsact"), false, ""},
+		"short":          {make([]byte, tcmsgLen-1), false, ""},
+	} {
+		i, out := QdiscOf(tc.b)
+		j, kind := parseShaper(tc.b)
+		if out != tc.out || kind != tc.want || i != j || out && i != 7 {
+			t.Errorf("%s: of %d and %d, on the way out %v, %q, want %v, %q", name, i, j, out, kind, tc.out, tc.want)
+		}
 	}
 }
 
@@ -209,6 +249,7 @@ func parseAll(b []byte) {
 		_ = n.StateName()
 	}
 	ParseRule(b)
+	parseShaper(b)
 	ParseConf(b)
 	ParseAddress(b)
 	if p, ok := ParsePolicy(b); ok {
