@@ -55,6 +55,8 @@ func TestChange(t *testing.T) {
 		"port mtu":           {"", "ip link set r2 mtu 1400", flow.CauseMTUChanged, []flow.ID{3, 5, 6}, "r2 changed its MTU from 1500 to 1400"},
 		"port mac":           {"", "ip link set r2 address 02:00:00:00:00:77", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its address"},
 		"into a bridge":      {"ip link add br0 type bridge", "ip link set r2 master br0", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its master"},
+		"group":              {"ip link set r2 group 5; ip route add 198.51.100.0/24 via 10.0.2.2 table 88; ip rule add pref 100 lookup 88 suppress_ifgroup 5", "ip link set r2 group 0", flow.CauseRouteChanged, []flow.ID{1, 2}, "r2 changed its group"},
+		"group of no matter": {"", "ip link set r2 group 5", flow.CauseNone, nil, ""},
 		"shaped":             {"", "tc qdisc add dev r2 root htb", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to htb"},
 		"plain queue":        {"", "tc qdisc add dev r2 root pfifo_fast", flow.CauseNone, nil, ""},
 		"shaped below mq":    {mq, "tc qdisc replace dev r2 parent 1:1 tbf rate 8kbit burst 2kb latency 50ms", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to tbf"},

@@ -247,6 +247,10 @@ func (c *core) linkChanged(old, l *rtnl.Link) {
 		c.ask.forget()
 		c.sweepAll(l.Name + " changed its master")
 	}
+	if old.Group != l.Group { // rules that suppress a group find other routes now
+		c.ask.forget()
+		c.sweepAll(l.Name + " changed its group")
+	}
 }
 
 // rtmNewNexthopBucket is RTM_NEWNEXTHOPBUCKET (include/uapi/linux/rtnetlink.h).
@@ -267,6 +271,8 @@ func difference(a, b *rtnl.Link) string {
 		return fmt.Sprintf(" its address from %s to %s", a.MAC, b.MAC)
 	case a.Master != b.Master:
 		return " its master"
+	case a.Group != b.Group:
+		return " its group"
 	case a.Shaper != b.Shaper:
 		return " its queueing discipline to " + or(b.Shaper, "a plain one")
 	case a.XDP != b.XDP:

@@ -14,6 +14,7 @@ type Link struct {
 	Index      hwif.Ifindex
 	Parent     hwif.Ifindex // IFLA_LINK
 	Master     hwif.Ifindex // IFLA_MASTER
+	Group      uint32       // IFLA_GROUP, which rules may ask for (suppress_ifgroup)
 	Flags      uint32       // IFF_*
 	MTU        uint32       // IFLA_MTU
 	MTU6       uint32       // IFLA_INET6_CONF mtu6, 0 when IPv6 is off there
@@ -76,6 +77,8 @@ func ParseLink(b []byte, gone bool) (l Link, ok bool) {
 			l.Foreign = true
 		case unix.IFLA_MASTER:
 			l.Master = hwif.Ifindex(u32(v))
+		case unix.IFLA_GROUP:
+			l.Group = u32(v)
 		case unix.IFLA_MTU:
 			l.MTU, hasMTU = u32(v), true
 		case unix.IFLA_ADDRESS:

@@ -131,12 +131,13 @@ func TestParseLink(t *testing.T) {
 	ne.PutUint32(conf[8:], 1280)
 	full := bytes.Join([][]byte{hdr, put(nil, unix.IFLA_IFNAME, []byte("a.5\x00")), put(nil, unix.IFLA_ADDRESS, []byte{2, 0, 0, 0, 0, 7}),
 		put32(nil, unix.IFLA_MTU, 1496), put32(nil, unix.IFLA_LINK, 3), put32(nil, unix.IFLA_MASTER, 9),
+		put32(nil, unix.IFLA_GROUP, 4),
 		nest(unix.IFLA_LINKINFO, put(nil, unix.IFLA_INFO_KIND, []byte("vlan\x00")), put(nil, unix.IFLA_INFO_SLAVE_KIND, []byte("bridge\x00")),
 			nest(unix.IFLA_INFO_DATA, put(nil, unix.IFLA_VLAN_ID, ne.AppendUint16(nil, 5)), put(nil, unix.IFLA_VLAN_PROTOCOL, []byte{0x81, 0}),
 				nest(unix.IFLA_VLAN_EGRESS_QOS, make([]byte, 8)))),
 		nest(unix.IFLA_AF_SPEC, nest(unix.AF_INET6, put(nil, unix.IFLA_INET6_CONF, conf)))}, nil)
 	want := Link{Index: 7, Name: "a.5", Kind: "vlan", SlaveKind: "bridge", Type: 1, Flags: unix.IFF_UP | unix.IFF_LOWER_UP, MTU: 1496, MTU6: 1280,
-		Parent: 3, Master: 9, VLAN: 5, VLANProto: 0x8100, EgressQoS: true, MAC: hwif.MAC{2, 0, 0, 0, 0, 7}}
+		Parent: 3, Master: 9, Group: 4, VLAN: 5, VLANProto: 0x8100, EgressQoS: true, MAC: hwif.MAC{2, 0, 0, 0, 0, 7}}
 	if got, ok := ParseLink(full, false); !ok || got != want || !got.Up() {
 		t.Errorf("%+v, want %+v", got, want)
 	}
