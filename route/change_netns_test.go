@@ -70,6 +70,8 @@ func TestChange(t *testing.T) {
 		"neighbour v6":       {"", "ip neigh replace fd00:2::2 lladdr 02:00:00:00:00:66 dev r2 nud permanent", flow.CauseNeighbourChanged, []flow.ID{5}, "fd00:2::2"},
 		"other neighbour":    {"", "ip neigh replace 10.0.2.99 lladdr 02:00:00:00:00:66 dev r2 nud permanent", flow.CauseNone, nil, ""},
 		"rule":               {"ip route add default via 10.0.2.2 table 88", "ip rule add to 198.51.100.200 table 88", flow.CauseRouteChanged, []flow.ID{2}, "policy rule"},
+		"uid rule":           {"ip route add 198.51.100.0/24 via 10.0.2.2 table 88", "ip rule add uidrange 0-0 table 88", flow.CauseRouteChanged, []flow.ID{1, 2}, "policy rule"},
+		"uid rule v6":        {"ip -6 route add 2001:db8:1::/48 via fd00:2::2 table 88", "ip -6 rule add uidrange 0-0 table 88", flow.CauseRouteChanged, []flow.ID{4}, "policy rule"},
 		"rule of no matter":  {"ip route add default via 10.0.2.2 table 88", "ip rule add to 192.0.2.200 table 88", flow.CauseNone, nil, ""},
 		"mark rule":          {"", "ip -6 rule add fwmark 1 table 88", flow.CauseRouteChanged, []flow.ID{4, 5}, "policy rule"},
 		"ipsec":              {"", "ip xfrm policy add src 10.0.0.0/24 dst 203.0.113.0/24 dir out tmpl src 10.0.2.1 dst 10.0.2.9 proto esp mode tunnel", flow.CauseRouteChanged, []flow.ID{3}, "IPsec"},

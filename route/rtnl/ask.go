@@ -42,6 +42,11 @@ func (a *Ask) append(b []byte, seq uint32) []byte {
 	}
 	if a.Iif != 0 {
 		b = put32(b, unix.RTA_IIF, uint32(a.Iif))
+		// Forwarded packets are root's to rules by uidrange. A look-up of IPv6 would be
+		// nobody's (inet6_rtm_getroute); one of IPv4 is a packet's that came in anyway.
+		if a.Family == hwif.IPv6 {
+			b = put32(b, unix.RTA_UID, 0)
+		}
 	}
 	if a.Oif != 0 {
 		b = put32(b, unix.RTA_OIF, uint32(a.Oif))

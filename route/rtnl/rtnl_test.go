@@ -62,6 +62,26 @@ func TestAskBytes(t *testing.T) {
 	}
 }
 
+// TestAskUID holds that a packet that is forwarded is root's: what IPv6 has to be told.
+func TestAskUID(t *testing.T) {
+	for _, tc := range []struct {
+		a    Ask
+		want bool
+	}{
+		{Ask{Family: hwif.IPv6, Dst: ip("2001:db8::1"), Iif: 3}, true},
+		{Ask{Family: hwif.IPv6, Dst: ip("2001:db8::1")}, false},
+		{Ask{Family: hwif.IPv4, Dst: ip("198.51.100.9"), Iif: 3}, false},
+	} {
+		got := false
+		for typ, v := range attrs(body(t, tc.a.append(nil, 1), unix.RTM_GETROUTE)[rtmsgLen:]) {
+			got = got || typ == unix.RTA_UID && len(v) == 4 && u32(v) == 0
+		}
+		if got != tc.want {
+			t.Errorf("%+v: RTA_UID 0 is %v, want %v", tc.a, got, tc.want)
+		}
+	}
+}
+
 func TestNeighUse(t *testing.T) {
 	n := Neigh{Family: hwif.IPv6, Dst: ip("fe80::2"), Ifindex: 4, State: unix.NUD_STALE, MAC: hwif.MAC{2},
 		Flags: unix.NTF_EXT_LEARNED | unix.NTF_OFFLOADED, FlagsExt: extManaged | 1<<5}
