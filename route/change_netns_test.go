@@ -262,6 +262,31 @@ func TestShapedBelowMQ(t *testing.T) {
 	}
 }
 
+// TestMultipathSettingsOfNamespace holds that the settings are those of the namespace in
+// which the Resolver was opened, whichever thread reads them.
+func TestMultipathSettingsOfNamespace(t *testing.T) {
+	l := newLab(t)
+	l.sh("sysctl -qw net.ipv4.fib_multipath_hash_policy=1 net.ipv4.fib_multipath_use_neigh=1")
+	w := l.start(Options{})
+	in := func() multipathSysctls {
+		got := make(chan multipathSysctls, 1)
+		w.queue.call(func() error { got <- w.view.multipath; return nil })
+		return <-got
+	}
+	first := in()
+	if first.policy4 != 1 || first.useNeigh != 1 || first.fields4 == 0 || first.policy6 != 0 || first.fields6 == 0 {
+		t.Errorf("listed %+v", first)
+	}
+	l.sh("sysctl -qw net.ipv6.fib_multipath_hash_policy=2")
+	want := first
+	want.policy6 = 2
+	for end := time.Now().Add(wait); in() != want; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%+v, want %+v", in(), want)
+		}
+	}
+}
+
 // TestVLAN needs 802.1Q devices; a kernel without them says so when one is made.
 func TestVLAN(t *testing.T) {
 	l := newLab(t)

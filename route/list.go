@@ -39,6 +39,7 @@ func (r *Resolver) listAll() error {
 			return err
 		}
 	}
+	r.readMultipath()
 	r.ask.forget()
 	r.core.stats.Listings++ // and from here on a link that appears is new
 	return nil

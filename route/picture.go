@@ -19,6 +19,8 @@ type picture struct {
 	tos      tosRoutes
 	ownXDP   bool // XDP programs on ports are the device's
 	policies []rtnl.Policy
+	// multipath is how legs are chosen, as last read: up to a second ago.
+	multipath multipathSysctls
 	// ipsecFault is why the policies are not known, empty when they are.
 	ipsecFault  string
 	ipsecBlocks bool // the default policy blocks forwarding

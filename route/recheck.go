@@ -2,6 +2,7 @@ package route
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
@@ -28,9 +29,14 @@ type sweep struct {
 
 // sweepLap is the periodic round over everything, for silent changes.
 type sweepLap struct {
-	next flow.ID
-	due  int // flows to look up now
+	next      flow.ID
+	due       int                     // flows to look up now
+	multipath func() multipathSysctls // reads them; nil leaves them unknown
+	read      flow.Time               // when that was done last
 }
+
+// sysctlRest is how long the settings for multipath routes are not read again.
+const sysctlRest = flow.Time(time.Second)
 
 // affected queues the flows with an address inside prefix; what names the
 // change, and is called only when there are any.
@@ -146,8 +152,14 @@ func (c *core) stepSweep(s *sweep, f hwif.Family) error {
 	return nil
 }
 
-// lap makes n more flows due for the periodic round.
-func (c *core) lap(n int) { c.again.due = min(c.again.due+n, c.index.count) }
+// lap makes n more flows due for the periodic round, and reads what few settings
+// change silently: it takes microseconds, and need not wait for the round's end.
+func (c *core) lap(n int) {
+	c.again.due = min(c.again.due+n, c.index.count)
+	if c.now-c.again.read >= sysctlRest {
+		c.readMultipath()
+	}
+}
 
 func (c *core) stepLap() error {
 	ids, end := c.collect(&c.again.next, func(*tracked) bool { return true })

@@ -82,6 +82,7 @@ type Resolver struct {
 
 	conn     *rtnl.Conn
 	xfrm     *rtnl.Conn // nil without XFRM
+	sysctls  *sysctlFiles
 	monitors []*rtnl.Monitor
 	stateMu  sync.Mutex
 	started  bool
@@ -124,6 +125,8 @@ func Open(opts Options) (*Resolver, error) {
 	}
 	r.core = newCore(r.conn.Lookup, opts.MarkIsConntrack)
 	r.core.host = kernel{r.conn}
+	r.sysctls = openSysctls()
+	r.core.again.multipath = r.sysctls.read
 	r.core.view.ownXDP = opts.OwnXDP
 	if opts.Observer != nil {
 		r.core.await.watcher = opts.Observer
@@ -291,5 +294,8 @@ func (r *Resolver) closeConns() {
 		if c != nil {
 			c.Close()
 		}
+	}
+	if r.sysctls != nil {
+		r.sysctls.close()
 	}
 }
