@@ -30,6 +30,15 @@ func base() []flow.Query {
 // mq needs more than one queue: an Ethernet pair has as many as the machine has CPUs.
 const mq = "tc qdisc add dev r2 root handle 1: mq"
 
+// bridged puts r2 into a bridge, which takes over its addresses, routes and next hop.
+const bridged = `ip link add br0 address 02:00:00:00:00:09 type bridge forward_delay 0
+	ip link add r9 type veth peer name p9; ip link set r9 master br0; ip link set r9 up; ip link set p9 up
+	ip addr flush dev r2; ip link set r2 master br0; ip link set br0 up
+	ip addr add 10.0.2.1/24 dev br0; ip addr add fd00:2::1/64 dev br0 nodad
+	ip neigh replace 10.0.2.2 lladdr 02:00:00:00:00:22 dev br0 nud permanent; ip neigh replace fd00:2::2 lladdr 02:00:00:00:00:22 dev br0 nud permanent
+	bridge fdb replace 02:00:00:00:00:22 dev r2 master static
+	ip route replace 203.0.113.0/24 via 10.0.2.2; ip -6 route replace 2001:db8:2::/48 via fd00:2::2; sleep 0.3`
+
 // TestChange makes one change each and expects exactly the affected flows.
 func TestChange(t *testing.T) {
 	for name, tc := range map[string]struct {
@@ -57,6 +66,11 @@ func TestChange(t *testing.T) {
 		"into a bridge":      {"ip link add br0 type bridge", "ip link set r2 master br0", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its master"},
 		"group":              {"ip link set r2 group 5; ip route add 198.51.100.0/24 via 10.0.2.2 table 88; ip rule add pref 100 lookup 88 suppress_ifgroup 5", "ip link set r2 group 0", flow.CauseRouteChanged, []flow.ID{1, 2}, "r2 changed its group"},
 		"group of no matter": {"", "ip link set r2 group 5", flow.CauseNone, nil, ""},
+		"station moved":      {bridged, "bridge fdb replace 02:00:00:00:00:22 dev r9 master static", flow.CauseNeighbourChanged, []flow.ID{3, 5, 6}, "bridge br0 has 02:00:00:00:00:22 behind r9"},
+		"station forgotten":  {bridged, "bridge fdb del 02:00:00:00:00:22 dev r2 master", flow.CauseNeighbourChanged, []flow.ID{3, 5, 6}, "has forgotten"},
+		"other station":      {bridged, "bridge fdb replace 02:00:00:00:00:77 dev r9 master static", flow.CauseNone, nil, ""},
+		"spanning tree":      {bridged, "bridge link set dev r2 state 0", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed"},
+		"port left":          {bridged, "ip link set r2 nomaster", flow.CauseNeighbourChanged, []flow.ID{3, 5, 6}, "has forgotten"},
 		"shaped":             {"", "tc qdisc add dev r2 root htb", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to htb"},
 		"plain queue":        {"", "tc qdisc add dev r2 root pfifo_fast", flow.CauseNone, nil, ""},
 		"shaped below mq":    {mq, "tc qdisc replace dev r2 parent 1:1 tbf rate 8kbit burst 2kb latency 50ms", flow.CauseRouteChanged, []flow.ID{3, 5, 6}, "r2 changed its queueing discipline to tbf"},

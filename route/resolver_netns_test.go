@@ -87,7 +87,6 @@ func TestRefused(t *testing.T) {
 		"ipsec block":      {"ip xfrm policy add src 0.0.0.0/0 dst 198.51.100.0/24 dir out action block", "ip xfrm policy flush", flow1, flow.IPsec, ""},
 		"link down":        {"ip link set r1 down", "ip link set r1 up; ip route add 198.51.100.0/24 via 10.0.1.2; ip addr add fd00:1::1/64 dev r1 nodad; ip -6 route add 2001:db8:1::/48 via fd00:1::2; ip neigh replace 10.0.1.2 lladdr 02:00:00:00:00:12 dev r1 nud permanent", flow1, flow.NoRoute, ""},
 		"bridge port":      {"ip link add br0 type bridge; ip link set r2 master br0", "ip link set r2 nomaster; ip link del br0", tcp(1, "10.0.0.2:4000", "203.0.113.9:80"), flow.Bridged, "r2 is a port of bridge br0"},
-		"bridge":           {"ip link add br0 type bridge; ip link set br0 up; ip addr add 10.0.9.1/24 dev br0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del br0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.Bridged, "br0 is a bridge"},
 		"macvlan":          {"ip link add mv0 link r2 type macvlan; ip link set mv0 up; ip addr add 10.0.9.1/24 dev mv0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del mv0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.RouteUnsupported, "kind macvlan"},
 		"tunnel":           {"ip tuntap add tun0 mode tun; ip link set tun0 up; ip addr add 10.0.9.1/24 dev tun0; ip route add 192.0.2.84 via 10.0.9.2", "ip link del tun0", tcp(1, "10.0.0.2:4000", "192.0.2.84:80"), flow.RouteUnsupported, "not an Ethernet"},
 	} {

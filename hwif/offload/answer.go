@@ -64,7 +64,7 @@ func (e *Engine) doubt(id flow.ID, cause flow.Cause, text string) {
 	}
 	e.because(f, cause)
 	s.Stage, s.RoutedAt, s.AskedAt, s.Refusal = flow.StageIdle, 0, 0, 0
-	s.RelearnOnly = true // it was admitted
+	s.RelearnOnly = s.Verdict == flow.Forward // it was admitted
 	if s.EventAt == 0 {
 		s.EventAt = e.eventAt
 	}
