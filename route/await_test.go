@@ -332,6 +332,48 @@ func (f *fixture) legs() {
 	f.host.routes[p] = r
 }
 
+// TestLegByLabel: an IPv6 packet's leg may change with its flow label, unless ports
+// choose it.
+func TestLegByLabel(t *testing.T) {
+	for name, m := range map[string]multipathSysctls{"addresses": {}, "inner": {policy6: 2}, "label": {policy6: 3, fields6: 8}, "ports": {policy6: 1}, "fields": {policy6: 3, fields6: 0x37}} {
+		f, _ := observed(t)
+		f.view.multipath = m
+		f.neigh("fe80::3", 3, unix.NUD_REACHABLE, macC)
+		r := via("fe80::2", 2)
+		r.Legs = 2
+		for _, h := range []rtnl.Route{via("fe80::2", 2), via("fe80::3", 3)} {
+			r.Hops = append(r.Hops, rtnl.Hop{Gateway: h.Gateway, GwFamily: h.GwFamily, Oif: h.Oif})
+		}
+		f.host.routes[pfx("2001:db8::/32")] = r
+		q := tcp(1, "[fd00::2]:1", "[2001:db8::9]:2")
+		f.expected(q)
+		f.now++
+		a := f.answered(f.show(f.see(q, flow.Orig, 1, 3, macC), f.see(q, flow.Reply, 3, 1, macA)))
+		if free := name == "ports" || name == "fields"; free != (a.Reasons == 0) || !free && (a.Reasons != flow.Of(flow.Multipath) || !strings.Contains(a.Text, "flow label")) {
+			t.Errorf("%s: %v %s", name, a.Reasons.List(), a.Text)
+		}
+	}
+}
+
+// TestLegsByNeighbours: where dead next hops are passed over, one that dies or comes back
+// has every choice made anew.
+func TestLegsByNeighbours(t *testing.T) {
+	f, _ := observed(t)
+	f.legs()
+	f.expected(toB)
+	f.now++
+	if a := f.answered(f.show(f.see(toB, flow.Orig, 1, 3, macC), f.see(toB, flow.Reply, 3, 1, macA))); a.Reasons != 0 {
+		t.Fatalf("%v %s", a.Reasons.List(), a.Text)
+	}
+	f.neigh("10.0.1.2", 2, unix.NUD_FAILED, hwif.MAC{})
+	if s := f.tell(); len(s) != 0 {
+		t.Errorf("said %v of a leg that was not taken", s)
+	}
+	f.view.multipath.useNeigh = 1
+	f.neigh("10.0.1.2", 2, unix.NUD_REACHABLE, macB)
+	onlyDirty(t, f.tell(), flow.CauseRouteChanged, "10.0.1.2 on b is at", 1)
+}
+
 func TestMultipathIsWhatThePacketTook(t *testing.T) {
 	f, _ := observed(t)
 	f.legs()

@@ -38,6 +38,11 @@ func (j *job) observed() bool {
 // oneLeg takes the leg of a multipath route that a packet was seen taking. Legs
 // that are dead or without carrier are not in use.
 func (p *picture) oneLeg(j *job, k *rtnl.Ask, d flow.Dir, r *rtnl.Route) {
+	if k.Family == hwif.IPv6 && p.multipath.byLabel() {
+		j.refuse(flow.Multipath, "the route to %s (%s) has %d nexthops, and the flow label, which may change from packet to packet, is among what one is chosen by; net.ipv6.fib_multipath_hash_policy=1 chooses by the ports",
+			k.Dst.Netip(k.Family), r.Prefix(), r.Legs)
+		return
+	}
 	sum := uint64(14695981039346656037) // FNV-1a
 	var chosen *rtnl.Hop
 	for i := range r.Hops {

@@ -24,10 +24,14 @@ func (c *core) onNeigh(n *rtnl.Neigh, gone bool) {
 	} else {
 		c.view.neighs[k] = neighbour{state: n.State, flags: n.Flags, flagsExt: n.FlagsExt, mac: n.MAC}
 	}
+	now := c.view.macNow(k)
+	if c.view.multipath.useNeigh != 0 && now.IsZero() != before.IsZero() {
+		// A leg whose next hop is dead is passed over (fib_good_nh), and used again.
+		c.dirty(c.index.chosen(), flow.CauseRouteChanged, neighText(c.view, n, gone, now), c.now)
+	}
 	if c.index.paths.byNeigh[k] == 0 {
 		return
 	}
-	now := c.view.macNow(k)
 	if now != before {
 		c.moved(k, now, neighText(c.view, n, gone, now))
 	}

@@ -89,5 +89,15 @@ func (c *core) readMultipath() {
 	if name := old.difference(c.view.multipath); name != "" {
 		c.ask.forget()
 		c.dirty(c.index.chosen(), flow.CauseRouteChanged, name+" changed", c.now)
+		c.sweepAll(name + " changed") // and those that it kept out
 	}
+}
+
+// byLabel reports whether an IPv6 packet's flow label is among what the kernel chooses a
+// leg by (rt6_multipath_hash): a sender may change it from packet to packet, as Linux
+// does after a loss to get off a bad way.
+func (m *multipathSysctls) byLabel() bool {
+	const byPorts, byFields = 1, 3 // fib_multipath_hash_policy
+	const label = 1 << 3           // FIB_MULTIPATH_HASH_FIELD_FLOWLABEL (include/net/ip_fib.h)
+	return m.policy6 != byPorts && (m.policy6 != byFields || m.fields6&label != 0)
 }

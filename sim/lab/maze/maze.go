@@ -127,7 +127,7 @@ func all(n *lab.Namespace, lines ...string) error {
 func (m *Maze) build() error {
 	setup := []string{
 		"sysctl -qw net.ipv6.conf.default.accept_dad=0 net.ipv6.conf.all.accept_dad=0 net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1",
-		"sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.icmp_ratelimit=0",
+		"sysctl -qw net.ipv4.conf.all.rp_filter=0 net.ipv4.conf.default.rp_filter=0 net.ipv4.conf.all.send_redirects=0 net.ipv4.icmp_ratelimit=0 net.ipv6.fib_multipath_hash_policy=1",
 		"sysctl -qw net.netfilter.nf_conntrack_acct=1 net.netfilter.nf_conntrack_udp_timeout_stream=3600 net.netfilter.nf_conntrack_udp_timeout=3600",
 		"ip link set lo up",
 	}
