@@ -18,7 +18,7 @@ V ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-drop bench-reroute bench-vm test-route test-route-vm generate generate-check lint fuzz clean
+.PHONY: help build demo test test-unit test-netns test-vm vm-shell demo-vm bench bench-forward bench-drop bench-observe bench-reroute bench-vm test-route test-route-vm generate generate-check lint fuzz clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -60,6 +60,10 @@ bench-forward: build ## figure: small UDP frames by the emulated NIC against the
 bench-drop: build ## figure: CPU time of a dropped flow, by the ruleset against a drop rule in the emulated NIC (root)
 	@scripts/packages.sh demo
 	bin/shunt-bench drop
+
+bench-observe: build ## figures: what being looked at costs the kernel's forwarding (root)
+	@scripts/packages.sh demo
+	bin/shunt-bench observe
 
 bench-reroute: build ## figures: time from a route's change until 1, 1000 and 20000 flows of 100000 are out of the emulated NIC (root)
 	@scripts/packages.sh demo

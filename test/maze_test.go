@@ -44,13 +44,6 @@ type walk struct {
 	why                    map[string]int // reasons of the others
 }
 
-// TestRandomNetwork: the network changes at random, and after each change every
-// flow's packet leaves with the NIC as it leaves without. SEED and STEPS choose
-// the run, SETTLE the milliseconds between a change and the look.
-func TestRandomNetwork(t *testing.T) {
-	roam(t, journey{steps: 150, settle: 150 * time.Millisecond})
-}
-
 // journey is how a walk goes, unless the environment says otherwise.
 type journey struct {
 	maze   maze.Options

@@ -6,14 +6,9 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/signal"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	shuntv1 "github.com/shunt-offload/shunt/proto/shunt/v1"
 	"github.com/shunt-offload/shunt/sim/blast"
@@ -21,51 +16,17 @@ import (
 	"github.com/shunt-offload/shunt/sim/rig"
 )
 
-func dropCommand() *cobra.Command {
-	var bin string
-	var rounds int
-	var each time.Duration
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	cmd := &cobra.Command{
-		Use:   "drop",
-		Short: "CPU time that a dropped flow costs: by a drop rule in the emulated NIC against the ruleset's (root)",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return drop(ctx, bin, rounds, each)
-		},
-	}
-	cmd.Flags().StringVar(&bin, "bin", filepath.Dir(self), "folder of the programs")
-	cmd.Flags().IntVar(&rounds, "rounds", 3, "measurements of each way; the median counts")
-	cmd.Flags().DurationVar(&each, "each", 2*time.Second, "length of one measurement")
-	return cmd
+var dropping = race{
+	use: "drop", short: "CPU time that a dropped flow costs: by a drop rule in the emulated NIC against the ruleset's (root)",
+	run: drop,
 }
 
 // unwanted is the flow that the ruleset drops.
 var unwanted = struct{ src, dst netip.AddrPort }{netip.AddrPortFrom(lab.Client4, 40000), netip.AddrPortFrom(lab.Server4, 9999)}
 
-// drop measures both ways in turn on one lab. The frames' sender is part of what
-// they cost in both: it shares the machine's CPUs.
-func drop(ctx context.Context, bin string, rounds int, each time.Duration) (err error) {
-	programs, err := rig.Find(bin)
-	if err != nil {
-		return err
-	}
-	if _, err := lab.Sweep(); err != nil {
-		return err
-	}
-	l, err := lab.New(ctx, lab.Options{})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := l.Settle(ctx); err != nil {
-		return err
-	}
+// drop measures both ways. The frames' sender is part of what they cost in both: it
+// shares the machine's CPUs.
+func drop(ctx context.Context, l *lab.Lab, programs rig.Programs, rounds int, each time.Duration) error {
 	if _, err := l.Router.Run(ctx, "nft", "insert", "rule", "inet", "lab", "forward", "udp", "dport", strconv.Itoa(int(unwanted.dst.Port())), "drop"); err != nil {
 		return err
 	}

@@ -6,12 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/signal"
-	"path/filepath"
-	"syscall"
 	"time"
-
-	"github.com/spf13/cobra"
 
 	shuntv1 "github.com/shunt-offload/shunt/proto/shunt/v1"
 	"github.com/shunt-offload/shunt/sim/blast"
@@ -20,54 +15,15 @@ import (
 	"github.com/shunt-offload/shunt/sim/traffic"
 )
 
-func forwardCommand() *cobra.Command {
-	var bin string
-	var rounds int
-	var each time.Duration
-	self, err := os.Executable()
-	if err != nil {
-		self = os.Args[0]
-	}
-	cmd := &cobra.Command{
-		Use:   "forward",
-		Short: "Forwarding of 64-byte UDP frames: the emulated NIC against the kernel (root)",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
-			defer stop()
-			return forward(ctx, bin, rounds, each)
-		},
-	}
-	cmd.Flags().StringVar(&bin, "bin", filepath.Dir(self), "folder of the programs")
-	cmd.Flags().IntVar(&rounds, "rounds", 3, "measurements of each way; the median counts")
-	cmd.Flags().DurationVar(&each, "each", 2*time.Second, "length of one measurement")
-	return cmd
+var forwarding = race{
+	use: "forward", short: "Forwarding of 64-byte UDP frames: the emulated NIC against the kernel (root)",
+	opts: lab.Options{UDPTimeout: 600}, run: forward,
 }
 
-// forward measures both ways in turn on one lab, so that whatever else happens
-// on the machine happens to both.
-func forward(ctx context.Context, bin string, rounds int, each time.Duration) (err error) {
-	programs, err := rig.Find(bin)
-	if err != nil {
-		return err
-	}
-	if _, err := lab.Sweep(); err != nil {
-		return err
-	}
-	l, err := lab.New(ctx, lab.Options{UDPTimeout: 600})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	if _, err := rig.Serve(l, programs.Demo); err != nil {
-		return err
-	}
-	if err := l.Settle(ctx); err != nil {
-		return err
-	}
+func forward(ctx context.Context, l *lab.Lab, programs rig.Programs, rounds int, each time.Duration) error {
 	var kernel, nic []float64
 	for i := range rounds {
-		k, err := viaKernel(ctx, l, programs, each)
+		k, _, err := viaKernel(ctx, l, programs, each)
 		if err != nil {
 			return fmt.Errorf("by the kernel: %w", err)
 		}
@@ -88,34 +44,34 @@ func openFlow(ctx context.Context, l *lab.Lab, demo string) (*rig.Transfer, erro
 	return rig.UDP(ctx, l, demo, 4, traffic.UDPRequest{Datagrams: 200, Size: 64, Rate: 50, Direction: traffic.Both})
 }
 
-func viaKernel(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration) (float64, error) {
+func viaKernel(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration) (rate float64, count uint64, err error) {
 	t, err := openFlow(ctx, l, p.Demo)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if _, err := t.UDPResult(); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	// A veth that has had a program goes on polling only with GRO on.
 	if _, err := l.Router.Run(ctx, "ethtool", "-K", lab.LANPort, "gro", "on"); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	before, err := l.Forwarded(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	rate, count, err := measure(ctx, l, t, each)
+	rate, count, err = measure(ctx, l, t, each)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	after, err := l.Forwarded(ctx)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	if got := after.Packets() - before.Packets(); got < count {
-		return 0, fmt.Errorf("%d frames arrived, but the kernel's forward chain saw %d only", count, got)
+		return 0, 0, fmt.Errorf("%d frames arrived, but the kernel's forward chain saw %d only", count, got)
 	}
-	return rate, nil
+	return rate, count, nil
 }
 
 func viaNIC(ctx context.Context, l *lab.Lab, p rig.Programs, each time.Duration) (rate float64, err error) {

@@ -17,7 +17,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(forwardCommand(), dropCommand(), rerouteCommand(), engineCommand(), flowerCommand())
+	root.AddCommand(forwarding.command(), dropping.command(), observing.command(), rerouteCommand(), engineCommand(), flowerCommand())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "shunt-bench:", err)
 		os.Exit(1)

@@ -104,6 +104,7 @@ const (
 	bpfProgPortEnters   = "port_enters"
 	bpfProgPortLeaves   = "port_leaves"
 	bpfVarDropThreshold = "drop_threshold"
+	bpfVarLooking       = "looking"
 	bpfVarNetns         = "netns"
 	bpfVarReportType    = "report_type"
 	bpfVarThreshold     = "threshold"
@@ -176,6 +177,7 @@ type bpfMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type bpfVariableSpecs struct {
 	DropThreshold *ebpf.VariableSpec `ebpf:"drop_threshold"`
+	Looking       *ebpf.VariableSpec `ebpf:"looking"`
 	Netns         *ebpf.VariableSpec `ebpf:"netns"`
 	ReportType    *ebpf.VariableSpec `ebpf:"report_type"`
 	Threshold     *ebpf.VariableSpec `ebpf:"threshold"`
@@ -226,6 +228,7 @@ func (m *bpfMaps) Close() error {
 // It can be passed to loadBpfObjects or ebpf.CollectionSpec.LoadAndAssign.
 type bpfVariables struct {
 	DropThreshold *ebpf.Variable `ebpf:"drop_threshold"`
+	Looking       *ebpf.Variable `ebpf:"looking"`
 	Netns         *ebpf.Variable `ebpf:"netns"`
 	ReportType    *ebpf.Variable `ebpf:"report_type"`
 	Threshold     *ebpf.Variable `ebpf:"threshold"`

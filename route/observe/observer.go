@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -86,6 +87,7 @@ func (o *Observer) Why() string { return o.why }
 // may keep its argument until the next call.
 func (o *Observer) Run(ctx context.Context, emit func([]Sight)) error {
 	defer context.AfterFunc(ctx, func() { o.ring.Close() })()
+	go o.lookAway(ctx)
 	var rec ringbuf.Record
 	batch := make([]Sight, 0, maxBatch)
 	for {
@@ -108,6 +110,21 @@ func (o *Observer) Run(ctx context.Context, emit func([]Sight)) error {
 			}
 		}
 		emit(batch)
+	}
+}
+
+// lookAway ends the watch over what comes in, now and then: the programs begin it again
+// as long as there is something to be told.
+func (o *Observer) lookAway(ctx context.Context) {
+	for tick := time.Tick(time.Second); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+		}
+		if err := o.set(bpfVarLooking, uint32(0)); err != nil {
+			return // closed
+		}
 	}
 }
 
@@ -148,6 +165,9 @@ func (o *Observer) Ask(orig, reply []flow.Tuple) error {
 	}
 	if _, err := o.coll.Maps[bpfMapEntries].BatchUpdate(o.ways, o.ins, nil); err != nil {
 		return &Error{Hook: "entries", Err: err, Text: "asking for a packet"}
+	}
+	if err := o.coll.Variables[bpfVarLooking].Set(uint32(1)); err != nil {
+		return &Error{Hook: bpfVarLooking, Err: err, Text: "asking for a packet"}
 	}
 	_, err := o.coll.Maps[bpfMapTallies].BatchUpdate(o.asks, o.vals, nil)
 	if err != nil {
@@ -230,6 +250,25 @@ func (o *Observer) set(name string, v any) error {
 		return &Error{Hook: name, Err: err, Text: "setting it"}
 	}
 	return nil
+}
+
+// Took is how long the programs have run since Open, while the kernel was told to
+// measure (BPF_ENABLE_STATS).
+func (o *Observer) Took() (time.Duration, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var sum time.Duration
+	if o.coll == nil {
+		return 0, os.ErrClosed
+	}
+	for name, p := range o.coll.Programs {
+		s, err := p.Stats()
+		if err != nil {
+			return 0, &Error{Hook: name, Err: err, Text: "reading its time"}
+		}
+		sum += s.Runtime
+	}
+	return sum, nil
 }
 
 // Stats counts since Open.

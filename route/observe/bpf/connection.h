@@ -6,7 +6,7 @@
 
 static __always_inline struct nf_conn *conn_of(const struct sk_buff *skb, int *reply)
 {
-	unsigned long nfct = BPF_CORE_READ(skb, _nfct);
+	unsigned long nfct = skb->_nfct;
 
 	*reply = (nfct & NFCT_INFOMASK) >= IP_CT_IS_REPLY;
 	return (void *)(nfct & ~NFCT_INFOMASK); /* NULL for untracked packets */
@@ -34,5 +34,5 @@ static __always_inline void direction_of(struct direction *d, const struct nf_co
 
 static __always_inline int ours(const struct net_device *dev)
 {
-	return BPF_CORE_READ(dev, nd_net.net, ns.inum) == netns;
+	return dev->nd_net.net->ns.inum == netns;
 }

@@ -65,9 +65,9 @@ static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn 
 	r->at = bpf_ktime_get_ns();
 	r->packets = packets;
 	r->own = *own;
-	r->in = BPF_CORE_READ(skb, skb_iif);
+	r->in = skb->skb_iif;
 	r->out = out;
-	r->mark = BPF_CORE_READ(skb, mark);
+	r->mark = skb->mark;
 	if (ct) {
 		direction_of(&r->other, ct, !reply);
 		if (bpf_core_field_exists(ct->mark))
@@ -81,7 +81,7 @@ static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn 
 		r->paired = came->skb == (unsigned long)skb;
 	}
 	if (kind != DROPPED) {
-		frame = BPF_CORE_READ(skb, data);
+		frame = skb->data;
 		bpf_probe_read_kernel(r->eth_dst, 12, frame);
 		tag_of(r, skb, frame);
 	}
@@ -94,12 +94,12 @@ static __always_inline int tell(const struct sk_buff *skb, const struct nf_conn 
 /* forwarded reports whether the packet came in by an interface and has no socket. */
 static __always_inline int forwarded(const struct sk_buff *skb)
 {
-	return BPF_CORE_READ(skb, skb_iif) && !BPF_CORE_READ(skb, sk);
+	return skb->skb_iif && !skb->sk;
 }
 
 static __always_inline __u64 packets_in(const struct sk_buff *skb)
 {
-	const struct skb_shared_info *info = (void *)(BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, end));
+	const struct skb_shared_info *info = (void *)(skb->head + skb->end);
 	__u16 segs = BPF_CORE_READ(info, gso_segs);
 
 	return segs ? segs : 1;
@@ -114,7 +114,7 @@ static __always_inline int alone(struct direction *d, const struct sk_buff *skb)
 	struct headers h = {};
 	struct entry *e;
 
-	if ((BPF_CORE_READ(skb, _nfct) & NFCT_INFOMASK) != IP_CT_UNTRACKED || !headers_of(&h, network(skb)))
+	if ((skb->_nfct & NFCT_INFOMASK) != IP_CT_UNTRACKED || !headers_of(&h, network(skb)))
 		return 0;
 	d->tuple = h.tuple;
 	e = entry_of(&d->tuple);
@@ -153,7 +153,8 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 		return;
 	came = entry_of(&d.tuple);
 	if (t->wanted > 1 && (!came || came->skb != (unsigned long)skb)) {
-		t->wanted--; /* one whose way in was seen says more */
+		looking = 1; /* one whose way in was seen says more */
+		t->wanted--;
 		return;
 	}
 	if (tell(skb, ct, reply, &d, ct ? LEFT : ALONE, out, t->packets, came)) {
@@ -175,9 +176,12 @@ int port_leaves(struct __sk_buff *ctx)
 SEC("tcx/ingress")
 int port_enters(struct __sk_buff *ctx)
 {
-	const struct sk_buff *skb = bpf_cast_to_kern_ctx(ctx);
+	const struct sk_buff *skb;
 	__u16 proto = 0, tci = 0;
 
+	if (!looking && !untracked)
+		return TCX_NEXT;
+	skb = bpf_cast_to_kern_ctx(ctx);
 	beside(skb, &proto, &tci);
 	came(skb, network(skb), ctx->ifindex, proto, tci);
 	return TCX_NEXT;
@@ -200,17 +204,17 @@ int BPF_PROG(any_leaves, const struct sk_buff *skb, const struct net_device *dev
 SEC("tp_btf/netif_receive_skb")
 int BPF_PROG(any_enters, const struct sk_buff *skb)
 {
-	const unsigned char *l3 = BPF_CORE_READ(skb, data);
-	const struct net_device *dev = BPF_CORE_READ(skb, dev);
-	__u32 in = BPF_CORE_READ(dev, ifindex);
+	const struct net_device *dev = skb->dev;
+	const unsigned char *l3 = skb->data;
+	__u32 in = dev->ifindex;
 	__u16 proto = 0, tci = 0, words[2];
 
-	if (!bpf_map_lookup_elem(&ports, &in) || !ours(dev))
+	if ((!looking && !untracked) || !bpf_map_lookup_elem(&ports, &in) || !ours(dev))
 		return 0;
-	if (is_tag(bpf_ntohs(BPF_CORE_READ(skb, protocol)))) {
+	if (is_tag(bpf_ntohs(skb->protocol))) {
 		if (bpf_probe_read_kernel(words, sizeof(words), l3))
 			return 0;
-		proto = bpf_ntohs(BPF_CORE_READ(skb, protocol));
+		proto = bpf_ntohs(skb->protocol);
 		tci = bpf_ntohs(words[0]);
 		l3 += 4;
 	} else {
@@ -234,7 +238,7 @@ int BPF_PROG(drop, const struct sk_buff *skb, void *location, enum skb_drop_reas
 
 	if (!drop_threshold || reason != bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP))
 		return 0;
-	dev = BPF_CORE_READ(skb, dev);
+	dev = skb->dev;
 	if (!dev || !ours(dev) || !forwarded(skb))
 		return 0;
 	ct = conn_of(skb, &reply);

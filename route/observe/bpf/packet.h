@@ -66,7 +66,7 @@ static __always_inline int headers_of(struct headers *h, const unsigned char *l3
 /* network is where the IP header begins, once the kernel has found it. */
 static __always_inline const unsigned char *network(const struct sk_buff *skb)
 {
-	return BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
+	return skb->head + skb->network_header;
 }
 
 /* beside reads the tag that is kept beside the frame. */
@@ -78,10 +78,10 @@ static __always_inline int beside(const struct sk_buff *skb, __u16 *proto, __u16
 	if (bpf_core_field_exists(old->vlan_present))
 		there = BPF_CORE_READ_BITFIELD_PROBED(old, vlan_present);
 	else
-		there = BPF_CORE_READ(skb, vlan_all) != 0;
+		there = skb->vlan_all != 0;
 	if (there) {
-		*tci = BPF_CORE_READ(skb, vlan_tci);
-		*proto = bpf_ntohs(BPF_CORE_READ(skb, vlan_proto));
+		*tci = skb->vlan_tci;
+		*proto = bpf_ntohs(skb->vlan_proto);
 	}
 	return there;
 }
