@@ -236,28 +236,33 @@ func (s *stage) cardUsed() uint64 {
 	return st.Used
 }
 
-// A daemon that is killed leaves its rules, and the next one adopts them: the
-// transfer goes on in the card all the while.
+// A daemon that is killed leaves its rules, and the transfer goes on in the card. The
+// next one takes them out, and in again by packets that it has seen; where the ruleset
+// is not to matter it adopts them as they are.
 func TestCardKillAndAdopt(t *testing.T) {
-	s := playCard(t, lab.Options{}, rig.DaemonOptions{OnExit: "keep"})
-	tr := s.trickle(4, 15*time.Second)
-	s.active(tr)
-	if err := s.d.Kill(); err != nil {
-		t.Fatal(err)
+	for name, want := range map[string]struct{ adopted, ghosts uint64 }{"relearn": {0, 2}, "keep": {2, 0}} {
+		t.Run(name, func(t *testing.T) {
+			s := playCard(t, lab.Options{}, rig.DaemonOptions{OnExit: "keep", Policy: []string{"ruleset: " + name}})
+			tr := s.trickle(4, 15*time.Second)
+			s.active(tr)
+			if err := s.d.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			s.untouched(time.Second)
+			if err := s.d.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.await(tr, "it is the new daemon's", func(f *shuntv1.Flow) bool { return rig.Active(f) && s.stats().Adopted+s.stats().Ghosts > 0 })
+			if n := s.cardUsed(); n != guards+2 {
+				t.Errorf("%d rules in the card, want %d: never doubled", n, guards+2)
+			}
+			if st := s.stats(); uint64(st.Adopted) != want.adopted || uint64(st.Ghosts) != want.ghosts {
+				t.Errorf("%d rules adopted and %d removed, want %+v", st.Adopted, st.Ghosts, want)
+			}
+			s.untouched(time.Second)
+			s.udpDone(tr, 100)
+		})
 	}
-	s.untouched(time.Second)
-	if err := s.d.Run(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	s.await(tr, "the new daemon has adopted it", rig.Active)
-	if n := s.cardUsed(); n != guards+2 {
-		t.Errorf("%d rules in the card, want %d: adopted, never doubled", n, guards+2)
-	}
-	if res, err := s.d.Agent.GetStats(t.Context(), &shuntv1.GetStatsRequest{}); err != nil || res.Stats.Adopted != 2 {
-		t.Errorf("adopted: %v, %v", res, err)
-	}
-	s.untouched(time.Second)
-	s.udpDone(tr, 100)
 }
 
 // SIGTERM gives everything back: no rule, no guard, no qdisc of ours.
