@@ -248,6 +248,52 @@ func TestContradictionEnds(t *testing.T) {
 	}
 }
 
+// TestTwoChanges: a packet that was seen between two changes is of before the second,
+// although flows are looked at again for the first.
+func TestTwoChanges(t *testing.T) {
+	route := &rtnl.Route{Dst: ip("198.51.100.0"), DstLen: 24, Family: hwif.IPv4}
+	for name, change := range map[string]func(*fixture){
+		"of the prefix":  func(f *fixture) { f.onRoute(route, &rtnl.Msg{Type: unix.RTM_NEWROUTE}) },
+		"of everything":  func(f *fixture) { f.onRoute(&rtnl.Route{Family: hwif.IPv4}, &rtnl.Msg{Type: unix.RTM_NEWROUTE}) },
+		"of a neighbour": func(f *fixture) { f.enqueue([]flow.ID{toB.ID}, "") },
+	} {
+		f, _ := observed(t)
+		f.legs()
+		f.expected(toB)
+		f.now++
+		f.tell()
+		change(f)
+		f.now++
+		f.answered(f.show(f.see(toB, flow.Orig, 1, 3, macC), f.see(toB, flow.Reply, 3, 1, macA)))
+		f.now++
+		change(f)
+		f.work()
+		if s := f.tell(); len(s) != 1 {
+			t.Errorf("%s: said %v", name, s)
+		}
+	}
+}
+
+// TestMarkedTables: where rules select by mark, a change of routes takes the flows inside
+// it out, whatever the tables say for the mark with which packets left; other changes do
+// not.
+func TestMarkedTables(t *testing.T) {
+	f, _ := observed(t)
+	f.view.rules[0].add(rtnl.Rule{Priority: 5, Fwmark: true})
+	f.expected(toB)
+	f.now++
+	f.answered(f.show(f.both()...))
+	f.now++
+	f.sweepAll("somebody's link came up")
+	f.work()
+	if s := f.tell(); len(s) != 0 {
+		t.Errorf("said %v", s)
+	}
+	f.onRoute(&rtnl.Route{Dst: ip("198.51.0.0"), DstLen: 16, Family: hwif.IPv4, Table: 100}, &rtnl.Msg{Type: unix.RTM_NEWROUTE})
+	f.work()
+	onlyDirty(t, f.tell(), flow.CauseRouteChanged, "198.51.0.0/16", 1)
+}
+
 // TestMangled: a packet that leaves otherwise than a rule would have it is no pattern
 // for one.
 func TestMangled(t *testing.T) {

@@ -48,8 +48,8 @@ func BenchmarkKernel(b *testing.B) {
 		}
 	}
 	each("resolve", func() error { return r.resolve(qs) })
-	each("recheck", func() error { return r.reconsider(ids, true, flow.CauseRouteChanged, "", 0) })
-	each("periodic", func() error { return r.reconsider(ids, false, flow.CauseRouteChanged, "", 0) })
+	each("recheck", func() error { return r.reconsider(ids, true, &stir{}) })
+	each("periodic", func() error { return r.reconsider(ids, false, &stir{}) })
 	asks, out := make([]rtnl.Ask, rtnl.BatchSize), make([]rtnl.Answer, rtnl.BatchSize)
 	for i := range asks {
 		asks[i] = r.ask.question(&qs[i], flow.Orig, l.ifindex("r0"))

@@ -32,6 +32,8 @@ type core struct {
 	stale  stale    // what to list again before the next look-up
 	now    flow.Time
 
+	stirred flow.Time // when something changed last that has flows looked at again
+
 	await await // flows whose packets are waited for
 
 	jobs  []job
@@ -119,9 +121,16 @@ func (c *core) explain(q *flow.Query) (flow.Answer, error) {
 }
 
 // reconsider looks tracked flows up again, at most chunk of them. Those whose
-// answer differs become dirty for the cause given, or, with CauseNone, for the
-// one that the difference shows; a flow that waited for its neighbour is answered.
-func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text string, at flow.Time) error {
+// answer differs become dirty, for the cause that the difference shows; a flow that
+// waited for its neighbour is answered.
+//
+// A packet that was seen before the latest change proves nothing, also when an earlier
+// one is what the flows are looked at for: they are looked at once for all of them.
+func (c *core) reconsider(ids []flow.ID, full bool, by *stir) error {
+	last := flow.Time(0)
+	if by.at != 0 {
+		last = c.stirred
+	}
 	c.jobs, c.olds = c.jobs[:0], c.olds[:0]
 	for _, id := range ids {
 		t := c.index.get(id)
@@ -131,7 +140,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		t.queued = false
 		if t.waits { // nothing was answered yet, and what was seen may be of before
 			contradicted := t.again
-			c.lookAgain(t, at)
+			c.lookAgain(t, last)
 			if !t.late || contradicted {
 				continue
 			}
@@ -159,7 +168,7 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 		j, old := &c.jobs[i], &c.olds[i]
 		j.prove(c.await.watcher != nil)
 		switch {
-		case old.same(&j.v) && !j.outrun(at, c.view.rules[famIndex(j.q.Orig.Family)].fwmark):
+		case old.same(&j.v) && !j.outrun(last, by.tables && c.view.rules[famIndex(j.q.Orig.Family)].fwmark):
 			c.wake(&j.v) // still waiting: ask again, now and then
 		case waiting(old) && waiting(&j.v):
 			c.index.amend(c.index.get(j.q.ID), &j.v)
@@ -168,14 +177,11 @@ func (c *core) reconsider(ids []flow.ID, full bool, cause flow.Cause, text strin
 			c.settle(j)
 		default:
 			why := old.cause(&j.v)
-			if cause != flow.CauseNone && why == flow.CauseRouteChanged {
-				why = cause
-			}
 			byCause[why] = append(byCause[why], j.q.ID)
 		}
 	}
 	for why, ids := range byCause {
-		c.dirty(ids, why, text, at)
+		c.dirty(ids, why, by.text, by.at)
 	}
 	return nil
 }

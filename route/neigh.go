@@ -88,8 +88,9 @@ func (c *core) enqueue(ids []flow.ID, text string) {
 			keep = append(keep, id)
 		}
 	}
+	c.stirred = c.now
 	if len(keep) > 0 {
-		c.work = append(c.work, task{ids: keep, text: text, at: c.now})
+		c.work = append(c.work, task{keep, stir{text: text, at: c.now}})
 	}
 }
 

@@ -92,7 +92,7 @@ func (c *core) message(m *rtnl.Msg) {
 		if r, ok := rtnl.ParseRule(m.Body); ok {
 			c.stale.rules[famIndex(r.Family)] = true
 			c.ask.forget()
-			c.sweep(r.Family, fmt.Sprintf("policy rule %d changed", r.Priority))
+			c.sweepTables(r.Family, fmt.Sprintf("policy rule %d changed", r.Priority))
 		}
 	case unix.RTM_NEWNETCONF:
 		if v, ok := rtnl.ParseConf(m.Body); ok && c.view.setConf(v) {
@@ -103,7 +103,9 @@ func (c *core) message(m *rtnl.Msg) {
 		c.dirty(c.index.chosen(), flow.CauseRouteChanged, "a resilient nexthop group moved a bucket", c.now)
 	case unix.RTM_NEWNEXTHOP, unix.RTM_DELNEXTHOP:
 		c.ask.forget()
-		c.sweepAll("a nexthop object changed") // a group has no family
+		for _, f := range families { // a group has none
+			c.sweepTables(f, "a nexthop object changed")
+		}
 	}
 }
 

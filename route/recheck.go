@@ -8,11 +8,17 @@ import (
 	"github.com/shunt-offload/shunt/hwif/flow"
 )
 
+// stir is what has flows looked up again. The zero time is nothing that happened.
+type stir struct {
+	text   string
+	at     flow.Time // when it happened, the first time
+	tables bool      // routes, rules or nexthops changed: where they hang on a mark, packets show too little
+}
+
 // task is a set of flows to be looked up again for one reason.
 type task struct {
-	ids  []flow.ID
-	text string
-	at   flow.Time
+	ids []flow.ID
+	stir
 }
 
 // sweep is a round over every flow of a family, because something changed that
@@ -21,8 +27,8 @@ type sweep struct {
 	wanted bool // a round must begin after now
 	active bool
 	next   flow.ID
-	text   string
-	at     flow.Time
+	due    stir // of the round that is wanted
+	now    stir // of the one under way
 	began  flow.Time
 	ended  flow.Time
 }
@@ -45,7 +51,7 @@ func (c *core) affected(prefix netip.Prefix, what func() string) {
 		return
 	}
 	if prefix.Bits() == 0 { // everything: a round needs no list
-		c.sweep(familyOf(prefix), what())
+		c.sweepTables(familyOf(prefix), what())
 		return
 	}
 	var ids []flow.ID
@@ -55,8 +61,9 @@ func (c *core) affected(prefix netip.Prefix, what func() string) {
 			ids = append(ids, t.q.ID)
 		}
 	})
+	c.stirred = c.now
 	if len(ids) > 0 {
-		c.work = append(c.work, task{ids: ids, text: what(), at: c.now})
+		c.work = append(c.work, task{ids, stir{what(), c.now, true}})
 	}
 }
 
@@ -69,11 +76,18 @@ func familyOf(p netip.Prefix) hwif.Family {
 
 // sweep asks for a round over a family. Requests that come while one waits are
 // met by it; those that come while one runs, by one after it.
-func (c *core) sweep(f hwif.Family, text string) {
+func (c *core) sweep(f hwif.Family, text string) { c.round(f, text, false) }
+
+// sweepTables is for a change of routes, rules or nexthops.
+func (c *core) sweepTables(f hwif.Family, text string) { c.round(f, text, true) }
+
+func (c *core) round(f hwif.Family, text string, tables bool) {
 	s := &c.sweeps[famIndex(f)]
 	if !s.wanted {
-		s.wanted, s.text, s.at = true, text, c.now
+		s.wanted, s.due = true, stir{text: text, at: c.now}
 	}
+	c.stirred = c.now
+	s.due.tables = s.due.tables || tables
 }
 
 func (c *core) sweepAll(text string) {
@@ -96,7 +110,7 @@ func (c *core) step() (bool, error) {
 	for i := range c.sweeps {
 		s := &c.sweeps[i]
 		if s.ripe(c.now) {
-			s.wanted, s.active, s.next, s.began = false, true, 0, c.now
+			s.wanted, s.active, s.next, s.began, s.now = false, true, 0, c.now, s.due
 			c.stats.Sweeps++
 		}
 		if s.active {
@@ -119,7 +133,7 @@ func (c *core) stepTask() error {
 			ids = append(ids, id)
 		}
 	}
-	err := c.reconsider(ids, true, flow.CauseRouteChanged, t.text, t.at)
+	err := c.reconsider(ids, true, &t.stir)
 	if t.ids = t.ids[n:]; len(t.ids) == 0 {
 		c.work[0] = task{}
 		c.work = c.work[1:]
@@ -143,7 +157,7 @@ func (c *core) collect(next *flow.ID, keep func(*tracked) bool) (ids []flow.ID, 
 
 func (c *core) stepSweep(s *sweep, f hwif.Family) error {
 	ids, end := c.collect(&s.next, func(t *tracked) bool { return t.q.Orig.Family == f })
-	if err := c.reconsider(ids, true, flow.CauseRouteChanged, s.text, s.at); err != nil {
+	if err := c.reconsider(ids, true, &s.now); err != nil {
 		return err
 	}
 	if end {
@@ -167,7 +181,7 @@ func (c *core) stepLap() error {
 		c.again.next = 0
 	}
 	c.again.due -= max(len(ids), 1)
-	return c.reconsider(ids, false, flow.CauseRouteChanged, "found by the periodic look-up; the kernel announced nothing", 0)
+	return c.reconsider(ids, false, &stir{text: "found by the periodic look-up; the kernel announced nothing"})
 }
 
 // idle reports whether no round is wanted or under way.
