@@ -73,10 +73,10 @@ test-route: ## a network that changes at random, the NIC against the kernel: SEE
 	@scripts/packages.sh test
 	SEED='$(SEED)' STEPS='$(or $(STEPS),1000)' SETTLE='$(SETTLE)' $(GO) test -count=1 -tags netns -timeout 120m -v -run '^TestRandomNetwork$$' ./test
 
-test-route-vm: ## the same through an emulated card, on a stock kernel in qemu, with routing domains (VRF): SEED=, STEPS= (60)
+test-route-vm: ## the same through an emulated card, on a stock kernel in qemu, with routing domains (VRF): SEED=, STEPS= (40), BOND=1 for a bond in the place of the bridge
 	@scripts/packages.sh vm
 	@$(GO) build -buildvcs=false -o bin/ ./cmd/shunt-vm
-	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNEL)' --pkgs ./test --run '^TestCardRandomNetwork$$' --programs 'shuntd shuntctl shunt-demo' --verbose --env SEED='$(SEED)' --env STEPS='$(STEPS)' --env SETTLE='$(SETTLE)'
+	@GO='$(GO)' bin/shunt-vm test --kernel '$(KERNEL)' --pkgs ./test --run '^TestCardRandomNetwork$$' --programs 'shuntd shuntctl shunt-demo' --verbose --env SEED='$(SEED)' --env STEPS='$(STEPS)' --env SETTLE='$(SETTLE)' --env BOND='$(BOND)'
 
 demo-vm: ## the demo through an emulated switchdev card, on a stock kernel in qemu
 	@scripts/packages.sh vm

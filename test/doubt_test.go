@@ -41,6 +41,7 @@ func TestWhatNetfilterDropsStaysOut(t *testing.T) {
 	for name, rule := range map[string]string{"orig": "udp dport " + port + " drop", "reply": "udp sport " + port + " drop"} {
 		t.Run(name, func(t *testing.T) {
 			t.Run("new flow", func(t *testing.T) {
+				t.Parallel()
 				s := play(t, lab.Options{}, rig.DaemonOptions{})
 				s.first()
 				tr := s.steady(4, 9*time.Second)
@@ -50,6 +51,7 @@ func TestWhatNetfilterDropsStaysOut(t *testing.T) {
 				s.kept(tr, 3*time.Second, shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "no "+name+" packet")
 			})
 			t.Run("restart", func(t *testing.T) {
+				t.Parallel()
 				s := play(t, lab.Options{}, rig.DaemonOptions{})
 				tr := s.steady(4, 14*time.Second)
 				s.active(tr)
@@ -70,6 +72,7 @@ func TestWhatNetfilterDropsStaysOut(t *testing.T) {
 func TestWhatTheRulesetWritesStaysOut(t *testing.T) {
 	for name, rule := range map[string]string{"TOS": "ip dscp set cs3", "TTL": "ip ttl set 33"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := set(t, lab.Options{})
 			s.first("udp dport " + strconv.Itoa(rig.ServerPort) + " " + rule)
 			s.daemon(rig.DaemonOptions{})

@@ -14,7 +14,8 @@ import (
 	"github.com/shunt-offload/shunt/sim/simnic"
 )
 
-// Ports of the router. The first leads to the clients; the last two are a bridge's.
+// Ports of the router. The first leads to the clients; the last two are a bridge's, or
+// a bond's.
 const Ports = 5
 
 // Port is the name of the router's port i; Cable is its other end, outside.
@@ -49,6 +50,8 @@ type Options struct {
 	// NIC gives the router ports of an emulated card, r0 of which is its uplink and the
 	// others representors of VFs, in place of veth.
 	NIC *simnic.Options
+	// Bond joins the last two ports by an active-backup bond, not a bridge.
+	Bond bool
 	// Linger is how long a frame may be on its way through the router: some are held
 	// until a next hop has answered. 25 ms.
 	Linger time.Duration
@@ -77,7 +80,7 @@ func New(ctx context.Context, opts Options) (*Maze, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Maze{Lab: l, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, opts.Seed)), kinds: kinds(), Applied: map[string]int{}}
+	m := &Maze{Lab: l, opts: opts, rng: rand.New(rand.NewPCG(opts.Seed, opts.Seed)), kinds: append(kinds(), bundleKinds(opts.Bond)...), Applied: map[string]int{}}
 	if err := m.build(); err != nil {
 		m.Close()
 		return nil, fmt.Errorf("build the maze: %w", err)
@@ -147,7 +150,7 @@ func (m *Maze) build() error {
 			return err
 		}
 	}
-	if err := all(m.Router, bridged()...); err != nil {
+	if err := all(m.Router, bundle(m.opts.Bond)...); err != nil {
 		return err
 	}
 	for i := range sides {
@@ -185,11 +188,6 @@ func (m *Maze) port(i int) error {
 	return all(m.Client, "ip link set "+Cable(i)+" up")
 }
 
-// bridged joins the last two ports.
-func bridged() []string {
-	return []string{"ip link add b3 address 02:00:00:00:03:01 type bridge forward_delay 0", "ip link set r3 master b3", "ip link set r4 master b3", "ip link set b3 up"}
-}
-
 // side gives an interface its addresses and next hops. Next hop h of side i is
 // 10.I.0.(2+h) and fd00:I::(2+h); it has a MAC of its own in the router's table, which
 // no one else answers for.
@@ -198,7 +196,7 @@ func (m *Maze) side(i int) error {
 	lines := []string{fmt.Sprintf("ip addr add 10.%d.0.1/24 dev %s", i, r), fmt.Sprintf("ip addr add fd00:%d::1/64 dev %s nodad", i, r)}
 	for h := range Hops {
 		lines = append(lines, hopLine("replace", i, h, hopMAC(i, h, 0)+" nud permanent")...)
-		if i == bridge {
+		if i == bridge && !m.opts.Bond {
 			lines = append(lines, stationLine("replace", hopMAC(i, h, 0), bridge+h%2))
 		}
 		// What asks for a next hop whose entry is gone is answered by the cable's end.
@@ -207,11 +205,6 @@ func (m *Maze) side(i int) error {
 		}
 	}
 	return all(m.Router, lines...)
-}
-
-// stationLine is about where the bridge has a MAC.
-func stationLine(verb, mac string, port int) string {
-	return fmt.Sprintf("bridge fdb %s %s dev %s master static", verb, mac, Port(port))
 }
 
 // cable joins port i to the outside.
