@@ -57,7 +57,13 @@ func outs(all []Out) string {
 
 // Probe sends every flow's frames and waits for them: the client's first, so that
 // the server's come back the way those went.
-func (m *Maze) Probe() ([]Result, error) {
+func (m *Maze) Probe() ([]Result, error) { return m.probe(forNIC, forKernel) }
+
+// ProbeBack sends the kernel's frame before the NIC's: some of what the kernel does, such
+// as sending a redirect, it does for the first packet within a while alone.
+func (m *Maze) ProbeBack() ([]Result, error) { return m.probe(forKernel, forNIC) }
+
+func (m *Maze) probe(order ...form) ([]Result, error) {
 	var macs [Ports]net.HardwareAddr
 	for i := range macs {
 		var err error
@@ -73,7 +79,7 @@ func (m *Maze) Probe() ([]Result, error) {
 			part = append(part, Result{Flow: f, Reply: reply})
 		}
 		first := m.serial
-		for _, as := range []form{forNIC, forKernel} {
+		for _, as := range order {
 			for i := range part {
 				f := part[i].Flow
 				src, dst, port, from := f.Client, f.Server, 0, client
