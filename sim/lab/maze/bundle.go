@@ -11,7 +11,10 @@ func bundle(bond bool) []string {
 		}
 		return append(lines, "ip link set b3 up")
 	}
-	return []string{"ip link add b3 address 02:00:00:00:03:01 type bridge forward_delay 0", "ip link set r3 master b3", "ip link set r4 master b3", "ip link set b3 up"}
+	// Where bridges call iptables (br_netfilter), a frame whose destination NAT changes is
+	// bridged on, but a tagged one is routed: the two forms would not be the same packet.
+	return []string{"sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.bridge.bridge-nf-call-ip6tables=0 2>/dev/null; true",
+		"ip link add b3 address 02:00:00:00:03:01 type bridge forward_delay 0", "ip link set r3 master b3", "ip link set r4 master b3", "ip link set b3 up"}
 }
 
 // joins makes a port a member of the bond, which takes none that is up.
