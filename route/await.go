@@ -59,11 +59,24 @@ func (c *core) lookOut(t *tracked, w vigil) {
 
 // askFor has the next packets of t told.
 func (c *core) askFor(t *tracked) {
-	c.await.orig = append(c.await.orig, t.q.Orig)
+	t.blind = 0
+	c.askOne(t, flow.Orig)
 	if !t.q.Alone {
+		c.askOne(t, flow.Reply)
+	}
+}
+
+func (c *core) askOne(t *tracked, d flow.Dir) {
+	if d == flow.Orig {
+		c.await.orig = append(c.await.orig, t.q.Orig)
+	} else {
 		c.await.reply = append(c.await.reply, t.q.Reply)
 	}
 }
+
+// maxBlind is how many packets are passed over whose way in was not seen, before that is
+// what is known of the flow.
+const maxBlind = 3
 
 // lookAgain drops what was seen of a waiting flow before a change at the given time.
 func (c *core) lookAgain(t *tracked, at flow.Time) {
@@ -72,7 +85,15 @@ func (c *core) lookAgain(t *tracked, at flow.Time) {
 		c.askFor(t)
 		return
 	}
-	if at == 0 || t.asked > at && t.sight == [2]glimpse{} {
+	if at == 0 { // a lap: what was asked may have been lost on the way, among very many
+		for d := range t.sight {
+			if t.sight[d].at == 0 && t.late && !(t.q.Alone && flow.Dir(d) == flow.Reply) {
+				c.askOne(t, flow.Dir(d))
+			}
+		}
+		return
+	}
+	if t.asked > at && t.sight == [2]glimpse{} {
 		return
 	}
 	t.asked, t.sight = max(c.now, t.q.Proof), [2]glimpse{}
@@ -97,7 +118,7 @@ func (j *job) outrun(at flow.Time, marked bool) bool {
 // askPackets tells the observer what is wanted. One that can't be told is given up.
 func (c *core) askPackets() {
 	a := &c.await
-	if len(a.orig) == 0 || a.watcher == nil {
+	if len(a.orig)+len(a.reply) == 0 || a.watcher == nil {
 		return
 	}
 	if err := a.watcher.Ask(a.orig, a.reply); err != nil {
@@ -128,14 +149,24 @@ func (c *core) sights(all []observe.Sight) {
 		}
 		c.emit(flow.Heavy{Orig: s.Orig(), Dir: s.Dir, Packets: s.Packets, At: s.At, Alone: s.Kind == observe.Alone})
 	}
+	c.askPackets()
 }
 
 func (c *core) sight(t *tracked, s *observe.Sight) {
-	if t == nil || s.At < t.asked {
-		return // told before it was asked for; the next one comes
+	if t == nil {
+		return
+	}
+	d := s.Dir
+	if s.At < t.asked { // of before it was asked for, and the question is used up
+		c.askOne(t, d)
+		return
 	}
 	c.stats.Sights++
-	d := s.Dir
+	if s.Came.Port == 0 && t.blind < maxBlind { // its way in was not watched yet
+		t.blind++
+		c.askOne(t, d)
+		return
+	}
 	fresh := t.sight[d].at == 0
 	t.sight[d] = glimpseOf(s)
 	if fresh && t.watched() {

@@ -248,6 +248,43 @@ func TestContradictionEnds(t *testing.T) {
 	}
 }
 
+// TestAskedAgain: a question that was lost, or used up by a packet that does not count, is
+// put again, for the direction that is missing alone.
+func TestAskedAgain(t *testing.T) {
+	f, l := observed(t)
+	f.expected(toB)
+	f.now++
+	seen := f.both()
+	asked := func(what string, want ...flow.Tuple) {
+		t.Helper()
+		if !slices.Equal(l.asked, want) {
+			t.Errorf("%s: asked for %v, want %v", what, l.asked, want)
+		}
+		l.asked = nil
+	}
+	l.asked = nil
+	early := *seen[0]
+	early.At = 0
+	f.show(&early)
+	asked("a packet of before", toB.Orig)
+	blind := *seen[0]
+	blind.Came = observe.Came{}
+	f.show(&blind)
+	asked("its way in was not seen", toB.Orig)
+	f.show(seen[0])
+	asked("one direction is known")
+	f.now += packetPatience
+	f.look()
+	f.tell()
+	f.again.due = 1
+	f.work()
+	asked("a lap", toB.Reply)
+	f.now++
+	if a := f.answered(f.show(f.both()[1])); a.Reasons != 0 {
+		t.Errorf("%v %s", a.Reasons.List(), a.Text)
+	}
+}
+
 // TestTwoChanges: a packet that was seen between two changes is of before the second,
 // although flows are looked at again for the first.
 func TestTwoChanges(t *testing.T) {

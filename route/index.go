@@ -20,6 +20,7 @@ type tracked struct {
 	late    bool // they have not come in time, or not as the tables say, and that was the answer
 	again   bool // they are to be asked for at the next change or lap
 	tries   uint8
+	blind   uint8      // packets told of whose way in was not seen
 	asked   flow.Time  // packets seen before do not count
 	sight   [2]glimpse // by Dir; at 0 when none was seen
 }

@@ -210,7 +210,7 @@ func TestVRFSeen(t *testing.T) {
 	f.now++
 	s := f.see(q, flow.Orig, 9, 1, macA)
 	s.Kind, s.Came = observe.Alone, observe.Came{}
-	a := f.answered(f.show(s))
+	a := f.answered(f.show(s, s, s, s))
 	if a.Reasons != flow.Of(flow.RouteUnobserved) || !strings.Contains(a.Text, "one of the 2 members of top") {
 		t.Errorf("%v %s", a.Reasons.List(), a.Text)
 	}

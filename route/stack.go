@@ -129,6 +129,7 @@ func (p *picture) untagged(s *side, l *rtnl.Link) (rtnl.Link, flow.Reason, strin
 
 // passing notes what hardware would take packets past.
 func (p *picture) passing(s *side, l *rtnl.Link) {
+	s.mtu = min(s.mtu, clampMTU(l.MTU))
 	if l.Shaper != "" {
 		s.shaper = fmt.Sprintf("%s has the queueing discipline %s", l.Name, l.Shaper)
 	}

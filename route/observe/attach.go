@@ -101,14 +101,16 @@ func (o *Observer) attachTracing(names ...string) error {
 	return nil
 }
 
-// attachTCX looks at both ways of a device.
+// attachTCX looks at both ways of a device: at what comes in before all other programs,
+// and at what leaves behind them.
 func (o *Observer) attachTCX(i hwif.Ifindex) ([]link.Link, error) {
 	var out []link.Link
 	for _, way := range []struct {
 		program string
 		at      ebpf.AttachType
-	}{{bpfProgPortLeaves, ebpf.AttachTCXEgress}, {bpfProgPortEnters, ebpf.AttachTCXIngress}} {
-		l, err := link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[way.program], Attach: way.at})
+		anchor  link.Anchor
+	}{{bpfProgPortLeaves, ebpf.AttachTCXEgress, link.Tail()}, {bpfProgPortEnters, ebpf.AttachTCXIngress, link.Head()}} {
+		l, err := link.AttachTCX(link.TCXOptions{Interface: int(i), Program: o.coll.Programs[way.program], Attach: way.at, Anchor: way.anchor})
 		if err != nil {
 			closeAll(out)
 			return nil, err
@@ -178,8 +180,21 @@ func (o *Observer) watch(i hwif.Ifindex, name string) error {
 		return &Error{Hook: "tcx", Port: name, Err: err, Text: "attaching the programs; packets of that port are not seen"}
 	}
 	o.ports[i] = ls
-	return nil
+	return o.alone(i, name)
 }
+
+// alone complains of other programs at a port's egress: one that has the last word
+// (TC_ACT_OK) keeps packets from being seen.
+func (o *Observer) alone(i hwif.Ifindex, name string) error {
+	q, err := link.QueryPrograms(link.QueryOptions{Target: int(i), Attach: ebpf.AttachTCXEgress})
+	if err != nil || len(q.Programs) <= 1 {
+		return nil // what can't be asked is not known to be there
+	}
+	return &Error{Hook: "tcx", Port: name, Err: errOthers,
+		Text: fmt.Sprintf("%d other programs come first at its egress; where one passes packets on for good (TC_ACT_OK), route.observer: tracepoint sees them", len(q.Programs)-1)}
+}
+
+var errOthers = errors.New("not alone")
 
 // alive reports whether links still hang on their device: one that was removed
 // and came back under the same number has lost them.

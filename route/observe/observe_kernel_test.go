@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
 	"github.com/shunt-offload/shunt/hwif"
@@ -331,6 +334,77 @@ func TestAsk(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSlow: a direction with a packet now and then is told of as well, with its way in.
+func TestSlow(t *testing.T) {
+	modes(t, func(t *testing.T, m Mode) {
+		w := watch(t, m)
+		e := w.echo(lab.Server4)
+		if err := w.ob.SetThreshold(3); err != nil {
+			t.Fatal(err)
+		}
+		e.rounds(3)
+		s := w.sights(2)
+		if err := w.ob.Ask([]flow.Tuple{s[0].Orig()}, nil); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2500 * time.Millisecond)
+		e.send()
+		if got := w.sights(1); got[0].Came.Port != w.lan {
+			t.Errorf("%+v", got[0])
+		}
+	})
+}
+
+// TestBehindOthers: a program that has the last word on what comes in hides nothing, for
+// ours is before it; one at the egress is told of.
+func TestBehindOthers(t *testing.T) {
+	if err := hasTCX(); err != nil {
+		if release, old := before66(t); old {
+			t.Skipf("Linux %s has no TCX, which came with 6.6: %v", release, err)
+		}
+		t.Fatal(err)
+	}
+	last, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.SchedCLS, License: "GPL", Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	w := watch(t, TCX)
+	for at, way := range map[ebpf.AttachType]string{ebpf.AttachTCXIngress: "ingress", ebpf.AttachTCXEgress: "egress"} {
+		w.inside(func() error { return w.ob.SetPorts(nil) })
+		var l link.Link
+		w.inside(func() (err error) {
+			l, err = link.AttachTCX(link.TCXOptions{Interface: int(w.lan), Program: last, Attach: at, Anchor: link.Head()})
+			return err
+		})
+		ports := w.ports()
+		err := w.lab.Router.Do(func() error { return w.ob.SetPorts(ports) })
+		if complained := err != nil && strings.Contains(err.Error(), "1 other programs come first"); complained != (way == "egress") {
+			t.Errorf("%s: %v", way, err)
+		}
+		if way == "ingress" {
+			e := w.echo(lab.Server4)
+			e.rounds(3)
+			tuple := flow.Tuple{}
+			w.inside(func() error { return w.ob.SetThreshold(4) })
+			e.rounds(1)
+			for _, s := range w.sights(2) {
+				if s.Dir == flow.Orig {
+					tuple = s.Orig()
+				}
+			}
+			if err := w.ob.Ask([]flow.Tuple{tuple}, nil); err != nil {
+				t.Fatal(err)
+			}
+			e.send()
+			if got := w.sights(1); got[0].Came.Port != w.lan {
+				t.Errorf("%+v", got[0])
+			}
+		}
+		l.Close()
+	}
 }
 
 // TestMangled: what the ruleset writes into packets shows by what they came in with, or

@@ -113,8 +113,12 @@ func (o *Observer) Run(ctx context.Context, emit func([]Sight)) error {
 	}
 }
 
-// lookAway ends the watch over what comes in, now and then: the programs begin it again
-// as long as there is something to be told.
+// look is for how many seconds what comes in is watched after the last question, LOOK in
+// bpf/sight.h: directions that are silent for longer are of no interest.
+const look = 120
+
+// lookAway counts the watch over what comes in down: the programs prolong it as long as
+// there is something to be told.
 func (o *Observer) lookAway(ctx context.Context) {
 	for tick := time.Tick(time.Second); ; {
 		select {
@@ -122,10 +126,23 @@ func (o *Observer) lookAway(ctx context.Context) {
 			return
 		case <-tick:
 		}
-		if err := o.set(bpfVarLooking, uint32(0)); err != nil {
+		if !o.countDown() {
 			return // closed
 		}
 	}
+}
+
+func (o *Observer) countDown() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.coll == nil {
+		return false
+	}
+	v, left := o.coll.Variables[bpfVarLooking], uint32(0)
+	if v.Get(&left) == nil && left > 0 {
+		return v.Set(left-1) == nil
+	}
+	return true
 }
 
 // maxBatch is the most sights handed over at once.
@@ -166,7 +183,7 @@ func (o *Observer) Ask(orig, reply []flow.Tuple) error {
 	if _, err := o.coll.Maps[bpfMapEntries].BatchUpdate(o.ways, o.ins, nil); err != nil {
 		return &Error{Hook: "entries", Err: err, Text: "asking for a packet"}
 	}
-	if err := o.coll.Variables[bpfVarLooking].Set(uint32(1)); err != nil {
+	if err := o.coll.Variables[bpfVarLooking].Set(uint32(look)); err != nil {
 		return &Error{Hook: bpfVarLooking, Err: err, Text: "asking for a packet"}
 	}
 	_, err := o.coll.Maps[bpfMapTallies].BatchUpdate(o.asks, o.vals, nil)

@@ -153,7 +153,7 @@ static __always_inline void leaving(const struct sk_buff *skb, __u32 out)
 		return;
 	came = entry_of(&d.tuple);
 	if (t->wanted > 1 && (!came || came->skb != (unsigned long)skb)) {
-		looking = 1; /* one whose way in was seen says more */
+		looking = LOOK; /* one whose way in was seen says more */
 		t->wanted--;
 		return;
 	}

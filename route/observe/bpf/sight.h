@@ -17,9 +17,11 @@ volatile __u64 drop_threshold = 0;
 /* Whether packets that conntrack was told to leave alone (notrack) are looked at. */
 volatile __u32 untracked = 0;
 
-/* Whether anybody is interested in how packets come in: set when a packet leaves that is
- * asked about and was not seen coming in, taken back from outside now and then. */
+/* For how many seconds more somebody is interested in how packets come in: set when a
+ * packet leaves that is asked about and was not seen coming in, counted down outside. */
 volatile __u32 looking = 0;
+
+#define LOOK 120 /* seconds */
 
 #define DROP_WINDOW 1000000000ULL /* ns */
 
