@@ -82,10 +82,10 @@ func (p *picture) down(s *side, l rtnl.Link, c clue) (rtnl.Link, flow.Reason, st
 		var next rtnl.Link
 		var reason flow.Reason
 		var text string
-		switch {
-		case l.Kind == "vlan":
+		switch l.Kind {
+		case "vlan":
 			next, reason, text = p.untagged(s, &l)
-		case l.Kind == "bridge" || l.Kind == "bond":
+		case "bridge", "bond":
 			if s.bundle != 0 {
 				return l, flow.RouteUnsupported, fmt.Sprintf("%s lies below %s; only one of both can be followed", l.Name, p.name(s.bundle))
 			}

@@ -256,7 +256,7 @@ func TestCardKillAndAdopt(t *testing.T) {
 			if n := s.cardUsed(); n != guards+2 {
 				t.Errorf("%d rules in the card, want %d: never doubled", n, guards+2)
 			}
-			if st := s.stats(); uint64(st.Adopted) != want.adopted || uint64(st.Ghosts) != want.ghosts {
+			if st := s.stats(); st.Adopted != want.adopted || st.Ghosts != want.ghosts {
 				t.Errorf("%d rules adopted and %d removed, want %+v", st.Adopted, st.Ghosts, want)
 			}
 			s.untouched(time.Second)

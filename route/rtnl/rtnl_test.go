@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -187,7 +188,7 @@ func TestParseShaper(t *testing.T) {
 		b := make([]byte, tcmsgLen)
 		ne.PutUint32(b[4:], 7)
 		ne.PutUint32(b[12:], parent)
-		return append(append(b, put(nil, tcaKind, append([]byte(kind), 0))...), nest(tcaOptions, options...)...)
+		return slices.Concat(b, put(nil, tcaKind, append([]byte(kind), 0)), nest(tcaOptions, options...))
 	}
 	for name, tc := range map[string]struct {
 		b    []byte
