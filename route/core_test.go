@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -347,7 +348,7 @@ func attr(typ uint16, data ...byte) []byte {
 // netlink is a netlink message.
 func netlink(typ uint16, body ...[]byte) []byte {
 	b := make([]byte, unix.NLMSG_HDRLEN)
-	b = append(b, bytes.Join(body, nil)...)
+	b = slices.Concat(b, bytes.Join(body, nil))
 	binary.NativeEndian.PutUint32(b, uint32(len(b)))
 	binary.NativeEndian.PutUint16(b[4:], typ)
 	return b

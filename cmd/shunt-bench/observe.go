@@ -7,9 +7,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
-
 	"github.com/shunt-offload/shunt/hwif"
 	"github.com/shunt-offload/shunt/hwif/flow"
 	"github.com/shunt-offload/shunt/route/observe"
@@ -53,7 +50,7 @@ func watched(ctx context.Context, l *lab.Lab, p rig.Programs, m observe.Mode, ea
 			return 0, 0, err
 		}
 		defer func() { err = errors.Join(err, ob.Close()) }()
-		stats, err := ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME))
+		stats, err := observe.Timed()
 		if err != nil {
 			return 0, 0, fmt.Errorf("have the kernel time the programs: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -269,8 +270,11 @@ func (o *Observer) set(name string, v any) error {
 	return nil
 }
 
-// Took is how long the programs have run since Open, while the kernel was told to
-// measure (BPF_ENABLE_STATS).
+// Timed has the kernel measure how long programs run, all of the host's, until the
+// result is closed (BPF_ENABLE_STATS).
+func Timed() (io.Closer, error) { return ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME)) }
+
+// Took is how long the programs have run since Open, in the time that was measured (Timed).
 func (o *Observer) Took() (time.Duration, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
