@@ -42,23 +42,29 @@ var observing = race{
 }
 
 // watched forwards by the kernel, with an observer unless the mode is Auto, and gives
-// frames per second and the programs' time for each of them, in and out, ns.
+// frames per second and the programs' time for each of them, in and out, ns. The kernel's
+// watch over that time costs as much again: the rate is measured without it.
 func watched(ctx context.Context, l *lab.Lab, p rig.Programs, m observe.Mode, each time.Duration) (rate, cost float64, err error) {
-	var ob *observe.Observer
-	if m != observe.Auto {
-		if err := l.Router.Do(func() (err error) { ob, err = look(m); return err }); err != nil {
-			return 0, 0, err
-		}
-		defer func() { err = errors.Join(err, ob.Close()) }()
-		stats, err := observe.Timed()
-		if err != nil {
-			return 0, 0, fmt.Errorf("have the kernel time the programs: %w", err)
-		}
-		defer stats.Close()
-	}
-	rate, count, err := viaKernel(ctx, l, p, each)
-	if err != nil || ob == nil {
+	if m == observe.Auto {
+		rate, _, err = viaKernel(ctx, l, p, each)
 		return rate, 0, err
+	}
+	var ob *observe.Observer
+	if err := l.Router.Do(func() (err error) { ob, err = look(m); return err }); err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, ob.Close()) }()
+	if rate, _, err = viaKernel(ctx, l, p, each); err != nil {
+		return 0, 0, err
+	}
+	timing, err := observe.Timed()
+	if err != nil {
+		return 0, 0, fmt.Errorf("have the kernel time the programs: %w", err)
+	}
+	defer timing.Close()
+	_, count, err := viaKernel(ctx, l, p, each)
+	if err != nil {
+		return 0, 0, err
 	}
 	took, err := ob.Took()
 	return rate, float64(took.Nanoseconds()) / float64(count), err
