@@ -41,12 +41,19 @@
 // Dirty ends the tracking of the flows in it, as Forget does. Nothing more is
 // said of them until they are asked about again.
 //
+// # What was seen
+//
+// With an Observer nothing is answered before a packet of each direction was seen to
+// come in and to leave, and the tables agree with it (await.go, glimpse.go). Then legs
+// of multipath routes, marks, asymmetric ways and what the ruleset does to packets are
+// known; a flow that is silent, or of which no packet leaves, is refused until one does.
+//
 // # What it refuses
 //
-// It answers only for paths that a rule can follow: a port, or one 802.1Q
-// device on a port, on both sides. Multipath routes, tunnels, bridges, bonds,
-// VRFs, TOS routing, marks that nobody declared and flows under an IPsec policy
-// are refused with the reason and a sentence. A source that could lawfully
-// arrive by several ports is refused as well: where a packet enters is not
-// known here, only deduced.
+// It answers only for paths that a rule can follow: a port, one 802.1Q tag, a bridge
+// that filters no VLANs, an active-backup bond, and a VRF around them. Tunnels, TOS
+// routing, bonds that spread packets and flows under an IPsec policy are refused with
+// the reason and a sentence. Without an Observer so are multipath routes, marks that
+// nobody declared, and a source that could lawfully arrive by several ports: where a
+// packet enters is then not known, only deduced.
 package route

@@ -34,36 +34,32 @@ func (s *stage) kept(tr *rig.Transfer, d time.Duration, r shuntv1.Reason, words 
 	}
 }
 
-// TestWhatNetfilterDropsStaysOut: a flow that the ruleset cuts, in one direction or
-// both, before the daemon knew of it or before it was started, is not revived.
+// TestWhatNetfilterDropsStaysOut: a flow that the ruleset cuts, by a rule that is older
+// than all that the daemon knows of it, is not revived.
 func TestWhatNetfilterDropsStaysOut(t *testing.T) {
 	port := strconv.Itoa(rig.ServerPort)
+	t.Run("new flow", func(t *testing.T) { // conntrack calls it assured before its replies are dropped
+		t.Parallel()
+		s := set(t, lab.Options{})
+		s.first("udp sport " + port + " drop")
+		s.daemon(rig.DaemonOptions{})
+		tr := s.steady(4, 9*time.Second)
+		s.kept(tr, 3*time.Second, shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "no reply packet of it was seen to leave")
+	})
 	for name, rule := range map[string]string{"orig": "udp dport " + port + " drop", "reply": "udp sport " + port + " drop"} {
-		t.Run(name, func(t *testing.T) {
-			t.Run("new flow", func(t *testing.T) {
-				t.Parallel()
-				s := play(t, lab.Options{}, rig.DaemonOptions{})
-				s.first()
-				tr := s.steady(4, 9*time.Second)
-				s.active(tr) // established, and then cut by a set that changes without a word
-				s.ctl(append(append([]string{"flows", "evict"}, tr.Tuple()...), "--for", "1s")...)
-				s.nft(append([]string{"add", "rule", "inet", "lab", "first"}, strings.Fields(rule)...)...)
-				s.kept(tr, 3*time.Second, shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "no "+name+" packet")
-			})
-			t.Run("restart", func(t *testing.T) {
-				t.Parallel()
-				s := play(t, lab.Options{}, rig.DaemonOptions{})
-				tr := s.steady(4, 14*time.Second)
-				s.active(tr)
-				if err := s.d.Stop(); err != nil {
-					t.Fatal(err)
-				}
-				s.first(rule)
-				if err := s.d.Run(t.Context()); err != nil {
-					t.Fatal(err)
-				}
-				s.kept(tr, 4*time.Second, shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "no "+name+" packet of it was seen to leave")
-			})
+		t.Run("restart, "+name, func(t *testing.T) {
+			t.Parallel()
+			s := play(t, lab.Options{}, rig.DaemonOptions{})
+			tr := s.steady(4, 14*time.Second)
+			s.active(tr)
+			if err := s.d.Stop(); err != nil {
+				t.Fatal(err)
+			}
+			s.first(rule)
+			if err := s.d.Run(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.kept(tr, 4*time.Second, shuntv1.Reason_REASON_ROUTE_UNOBSERVED, "no "+name+" packet of it was seen to leave")
 		})
 	}
 }
