@@ -295,17 +295,23 @@ func (w *watched) neighbour(port hwif.Ifindex, d flow.Dir, version int) hwif.MAC
 	return hwif.MAC(mac)
 }
 
+// known is a connection that was told of after three of its packets, in both directions.
+func (w *watched) known(rounds int) (*echo, []Sight) {
+	w.t.Helper()
+	e := w.echo(lab.Server4)
+	if err := w.ob.SetThreshold(3); err != nil {
+		w.t.Fatal(err)
+	}
+	e.rounds(rounds)
+	return e, w.sights(2)
+}
+
 // TestAsk: the next packet of a direction is told of, one only, however much has
 // gone before.
 func TestAsk(t *testing.T) {
 	modes(t, func(t *testing.T, m Mode) {
 		w := watch(t, m)
-		e := w.echo(lab.Server4)
-		if err := w.ob.SetThreshold(3); err != nil {
-			t.Fatal(err)
-		}
-		e.rounds(5)
-		s := w.sights(2)
+		e, s := w.known(5)
 		if err := w.ob.SetThreshold(0); err != nil {
 			t.Fatal(err)
 		}
@@ -340,12 +346,7 @@ func TestAsk(t *testing.T) {
 func TestSlow(t *testing.T) {
 	modes(t, func(t *testing.T, m Mode) {
 		w := watch(t, m)
-		e := w.echo(lab.Server4)
-		if err := w.ob.SetThreshold(3); err != nil {
-			t.Fatal(err)
-		}
-		e.rounds(3)
-		s := w.sights(2)
+		e, s := w.known(3)
 		if err := w.ob.Ask([]flow.Tuple{s[0].Orig()}, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -423,12 +424,7 @@ func TestMangled(t *testing.T) {
 		} {
 			t.Run(name, func(t *testing.T) {
 				w := watch(t, m)
-				e := w.echo(lab.Server4)
-				if err := w.ob.SetThreshold(3); err != nil {
-					t.Fatal(err)
-				}
-				e.rounds(3)
-				s := w.sights(2)
+				e, s := w.known(3)
 				script := "table ip mangled { chain c { type filter hook postrouting priority 300; udp dport 7 " + tc.rule + "; }; }"
 				cmd := exec.Command("nft", "-f", "-")
 				cmd.Stdin = strings.NewReader(script)

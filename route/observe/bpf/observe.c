@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Looks at forwarded packets on their way out of a port, when nothing about them
+/* Looks at packets on their way in by a port, and out of one, when nothing about them
  * is undecided any more, and at those that netfilter drops. It changes nothing. */
 #include "connection.h"
 #include "entering.h"
