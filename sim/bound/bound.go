@@ -48,8 +48,7 @@ type problem struct {
 	unitS, unitI []float64 // what a price changes by at most in a first step
 	used, taken  []int     // by tick, of the last pricing: flows in, and flows let in
 	in           [][]bool  // by flow and its tick: what the last pricing chose
-	gain         [2][]float64
-	from         [2][]bool
+	from         [2][]bool // scratch: whether the best way into a state came from being in
 }
 
 func newProblem(flows []Flow, ticks int, t Table) *problem {
@@ -117,8 +116,7 @@ func (p *problem) price() float64 {
 // path is the best that one flow can gain, by two states over its ticks.
 func (p *problem) path(n int) float64 {
 	f := &p.flows[n]
-	for s := range p.gain {
-		p.gain[s] = slices.Grow(p.gain[s][:0], len(f.Bytes))[:len(f.Bytes)]
+	for s := range p.from {
 		p.from[s] = slices.Grow(p.from[s][:0], len(f.Bytes))[:len(f.Bytes)]
 	}
 	out, in := 0.0, math.Inf(-1)
@@ -128,7 +126,6 @@ func (p *problem) path(n int) float64 {
 		p.from[1][i] = stay >= enter
 		p.from[0][i] = in > out
 		out, in = max(out, in), max(stay, enter)+float64(b)-p.slot[t]
-		p.gain[0][i], p.gain[1][i] = out, in
 	}
 	was := in > out
 	best := max(in, out, 0)

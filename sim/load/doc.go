@@ -1,10 +1,8 @@
 // Package load makes traffic on a virtual clock: flows that begin, send so many bytes
 // and packets in each second, and end. The same seed makes the same load.
 //
-//	campus    sizes of a real campus border (agh); arrivals like those of its busy hour
-//	smooth    the same, each flow at one rate
-//	scan      campus, under a scan with ten times its flow rate
-//	adversary what is made to defeat a rule by which flows are chosen
+//	campus  sizes of a real campus border (agh); arrivals like those of its busy hour
+//	smooth  the same, each flow at one rate
 //
 // Sizes are data. How they are spread over time is a model: bursts of arrivals after the
 // second counts of a busy hour, a rate that grows with the size to the power of 0.35,

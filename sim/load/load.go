@@ -10,8 +10,6 @@ type Flow struct {
 	Begin   float64   // seconds; before 0 for one that is under way when the load begins
 	Bytes   []float32 // by second, from the one of Begin on, or from 0 on
 	Packets float32   // mean size of one is Bytes/Packets of the whole flow
-	// Silent flows are never answered: no connection comes of them.
-	Silent bool
 }
 
 // First is the second in which the flow sends first.

@@ -15,6 +15,16 @@ func near(t *testing.T, what string, got, want, within float64) {
 	}
 }
 
+// share is which share of all bytes the largest flows of a share of all flows have.
+func share(all []float64, total, top float64) float64 {
+	slices.SortFunc(all, func(a, b float64) int { return int(math.Copysign(1, b-a)) })
+	sum := 0.0
+	for _, b := range all[:int(top*float64(len(all)))] {
+		sum += b
+	}
+	return sum / total
+}
+
 // TestCampusSizes: the generator's flows have the sizes of the data: in all, and in the
 // shares of the largest.
 func TestCampusSizes(t *testing.T) {

@@ -119,23 +119,3 @@ func (s *sizes) tilted(f func(bytes float64) float64) *sizes {
 	}
 	return out.sum()
 }
-
-// Share is which share of all bytes the largest flows of a share of all flows have.
-func Share(flows []Flow, top float64) float64 {
-	all := make([]float64, len(flows))
-	total := 0.0
-	for i := range flows {
-		all[i] = flows[i].Total()
-		total += all[i]
-	}
-	return share(all, total, top)
-}
-
-func share(all []float64, total, top float64) float64 {
-	slices.SortFunc(all, func(a, b float64) int { return int(math.Copysign(1, b-a)) })
-	sum := 0.0
-	for _, b := range all[:int(top*float64(len(all)))] {
-		sum += b
-	}
-	return sum / total
-}
